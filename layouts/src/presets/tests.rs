@@ -1,0 +1,517 @@
+use super::*;
+use crate::layout::{Corner, Order, Strip};
+use crate::region::{Region, Seat as For};
+use crate::{Fraction, Person, PersonId, Source, SourceId};
+use proptest::prelude::*;
+use std::fmt::Write;
+
+const HD: Size = Size::new(1280, 720);
+const BLACK: [u8; 3] = [0, 0, 0];
+
+fn person(id: u64) -> Person {
+    Person {
+        id: PersonId(id),
+        key: String::new(),
+        identity: None,
+        name: format!("P{id}"),
+        role: None,
+        camera: Some(Source { id: SourceId(id * 2), size: Some(Size::new(640, 360)) }),
+        screen: None,
+        muted: false,
+        pinned: false,
+        last_spoke: 0,
+    }
+}
+
+fn cast(count: u64) -> Cast {
+    Cast { people: (1..=count).map(person).collect(), ..Cast::default() }
+}
+
+fn share_screen(cast: &mut Cast, index: usize, size: Size) {
+    cast.people[index].screen = Some(Source { id: SourceId(1000 + index as u64), size: Some(size) });
+}
+
+fn layout(kind: Kind) -> Layout {
+    Layout { kind, max_tiles: 49, ..Layout::default() }
+}
+
+fn arrange(layout: &Layout, cast: &Cast) -> Scene {
+    layout.arrange(cast, HD, BLACK)
+}
+
+fn shown(scene: &Scene) -> Vec<u64> {
+    scene.tiles.iter().map(|tile| tile.person.0).collect()
+}
+
+fn rects(scene: &Scene) -> Vec<(u64, TileSource, Rect)> {
+    scene.tiles.iter().map(|tile| (tile.person.0, tile.kind, tile.rect)).collect()
+}
+
+/// One line per row of equal tiles: `3 × 424x236 at 0,2 +428`.
+fn table(scene: &Scene) -> String {
+    let mut rows: Vec<Vec<Rect>> = Vec::new();
+    for tile in &scene.tiles {
+        match rows.last_mut().filter(|row| row[0].y == tile.rect.y && row[0].size() == tile.rect.size()) {
+            Some(row) => row.push(tile.rect),
+            None => rows.push(vec![tile.rect]),
+        }
+    }
+    let mut text = rows
+        .iter()
+        .map(|row| {
+            let first = row[0];
+            let step = row.get(1).map_or(String::new(), |next| format!(" {:+}", i64::from(next.x) - i64::from(first.x)));
+            format!("{}×{} at {},{}{step}", row.len(), first.size(), first.x, first.y)
+        })
+        .collect::<Vec<_>>()
+        .join(" | ");
+    if scene.overflow > 0 {
+        let _ = write!(text, " (+{})", scene.overflow);
+    }
+    text
+}
+
+fn tables(layout: &Layout, canvas: Size, prepare: impl Fn(&mut Cast)) -> String {
+    (1..=49)
+        .map(|count| {
+            let mut cast = cast(count);
+            prepare(&mut cast);
+            format!("{count:2}: {}\n", table(&layout.arrange(&cast, canvas, BLACK)))
+        })
+        .collect()
+}
+
+#[test]
+fn grids_of_1_to_49_people() {
+    insta::assert_snapshot!("grid_1280x720", tables(&layout(Kind::Grid), HD, |_| ()));
+    insta::assert_snapshot!("grid_1280x720_without_gap", tables(&Layout { gap: 0, ..layout(Kind::Grid) }, HD, |_| ()));
+    insta::assert_snapshot!("grid_720x1280", tables(&layout(Kind::Grid), Size::new(720, 1280), |_| ()));
+}
+
+#[test]
+fn speakers_with_strips_of_1_to_49_people() {
+    insta::assert_snapshot!("speaker_1280x720", tables(&layout(Kind::Speaker), HD, |_| ()));
+    insta::assert_snapshot!("speaker_right_1280x720", tables(&Layout { strip: Strip::Right, ..layout(Kind::Speaker) }, HD, |_| ()));
+    insta::assert_snapshot!("speaker_720x1280", tables(&layout(Kind::Speaker), Size::new(720, 1280), |_| ()));
+}
+
+#[test]
+fn presentations_to_1_to_49_people() {
+    let share = |cast: &mut Cast| share_screen(cast, 0, Size::new(1920, 1080));
+    insta::assert_snapshot!("presentation_1280x720", tables(&layout(Kind::Auto), HD, share));
+}
+
+#[test]
+fn two_people_stand_side_by_side_and_one_fills_the_canvas() {
+    let two = arrange(&Layout { gap: 0, ..layout(Kind::Grid) }, &cast(2));
+    assert_eq!(two.tiles[0].rect, Rect::new(0, 180, 640, 360));
+    assert_eq!(two.tiles[1].rect, Rect::new(640, 180, 640, 360));
+    let one = arrange(&layout(Kind::Auto), &cast(1));
+    assert_eq!(one.tiles[0].rect, Rect::new(0, 0, 1280, 720));
+}
+
+#[test]
+fn nobody_moves_when_somebody_mutes_or_drops_the_camera_or_speaks() {
+    for kind in [Kind::Auto, Kind::Grid] {
+        let before = cast(9);
+        let mut after = before.clone();
+        after.people[3].muted = true;
+        after.people[4].camera = None;
+        after.people[5].last_spoke = 7;
+        after.active_speaker = Some(PersonId(6));
+        let (before, after) = (arrange(&layout(kind), &before), arrange(&layout(kind), &after));
+        assert_eq!(rects(&before), rects(&after));
+        assert!(after.tiles[5].speaking && after.tiles[3].muted);
+        assert_eq!(after.tiles[4].source, None);
+    }
+}
+
+#[test]
+fn who_finds_no_tile_is_counted_and_pinned_people_find_one_without_changing_the_order() {
+    let mut cast = cast(12);
+    let layout = Layout { max_tiles: 4, ..layout(Kind::Grid) };
+    assert_eq!(shown(&arrange(&layout, &cast)), [1, 2, 3, 4]);
+    assert_eq!(arrange(&layout, &cast).overflow, 8);
+    cast.people[9].pinned = true;
+    assert_eq!(shown(&arrange(&layout, &cast)), [1, 2, 3, 10]);
+    assert_eq!(arrange(&layout, &cast).overflow, 8);
+}
+
+#[test]
+fn order_by_name_ignores_case_and_order_by_activity_puts_recent_speakers_first() {
+    let mut cast = cast(3);
+    for (person, (name, last_spoke)) in cast.people.iter_mut().zip([("zoe", 1), ("Adam", 0), ("bob", 2)]) {
+        (person.name, person.last_spoke) = (name.into(), last_spoke);
+    }
+    let shown = |order| shown(&arrange(&Layout { order, ..layout(Kind::Grid) }, &cast));
+    assert_eq!(shown(Order::Joined), [1, 2, 3]);
+    assert_eq!(shown(Order::Name), [2, 3, 1]);
+    assert_eq!(shown(Order::Activity), [3, 1, 2]);
+}
+
+#[test]
+fn the_large_place_goes_to_screens_then_pins_then_the_speaker_then_the_first() {
+    let large = |cast: &Cast| {
+        let scene = arrange(&layout(Kind::Speaker), cast);
+        (scene.tiles[0].person.0, scene.tiles[0].kind)
+    };
+    let mut cast = cast(5);
+    assert_eq!(large(&cast), (1, TileSource::Camera));
+    cast.previous_speaker = Some(PersonId(2));
+    assert_eq!(large(&cast), (2, TileSource::Camera));
+    cast.active_speaker = Some(PersonId(3));
+    assert_eq!(large(&cast), (3, TileSource::Camera));
+    cast.people[3].pinned = true;
+    assert_eq!(large(&cast), (4, TileSource::Camera));
+    share_screen(&mut cast, 4, HD);
+    assert_eq!(large(&cast), (5, TileSource::Screen));
+    share_screen(&mut cast, 3, HD);
+    assert_eq!(large(&cast), (4, TileSource::Screen));
+}
+
+#[test]
+fn a_speaker_who_has_left_does_not_empty_the_large_place() {
+    let mut cast = cast(3);
+    cast.active_speaker = Some(PersonId(77));
+    assert_eq!(shown(&arrange(&layout(Kind::Speaker), &cast)), [1, 2, 3]);
+}
+
+#[test]
+fn the_speaker_is_seen_beside_a_screen_even_when_the_strip_is_full() {
+    let mut cast = cast(30);
+    share_screen(&mut cast, 0, HD);
+    cast.active_speaker = Some(PersonId(29));
+    let scene = arrange(&layout(Kind::Auto), &cast);
+    assert_eq!(shown(&scene), [1, 1, 2, 3, 4, 5, 6, 7, 29]);
+    assert_eq!(scene.overflow, 22);
+    assert!(scene.tiles[8].speaking);
+}
+
+#[test]
+fn cameras_cover_while_little_is_cropped_and_screens_are_whole() {
+    let fit = |picture: Size| {
+        let mut cast = cast(4);
+        cast.people[0].camera = Some(Source { id: SourceId(1), size: Some(picture) });
+        arrange(&layout(Kind::Grid), &cast).tiles[0].fit
+    };
+    assert_eq!(fit(Size::new(640, 480)), Fit::Cover);
+    assert_eq!(fit(Size::new(640, 360)), Fit::Cover);
+    assert_eq!(fit(Size::new(480, 480)), Fit::Contain);
+    assert_eq!(fit(Size::new(360, 640)), Fit::Contain);
+    let mut shared = cast(2);
+    share_screen(&mut shared, 0, HD);
+    let scene = arrange(&layout(Kind::Auto), &shared);
+    assert_eq!((scene.tiles[0].kind, scene.tiles[0].fit), (TileSource::Screen, Fit::Contain));
+    let forced = arrange(&Layout { fit: Fit::Cover, ..layout(Kind::Auto) }, &shared);
+    assert_eq!(forced.tiles[0].fit, Fit::Cover);
+}
+
+#[test]
+fn a_screen_of_known_size_gets_a_tile_of_its_own_ratio() {
+    let mut cast = cast(3);
+    share_screen(&mut cast, 0, Size::new(1024, 768));
+    let scene = arrange(&layout(Kind::Auto), &cast);
+    let rect = scene.tiles[0].rect;
+    assert!((f64::from(rect.width) / f64::from(rect.height) - 4.0 / 3.0).abs() < 0.01, "{rect:?}");
+}
+
+#[test]
+fn usual_cameras_scale_by_exact_ratios_in_the_usual_grids() {
+    let layout = Layout { gap: 0, ..layout(Kind::Grid) };
+    for (people, tile) in [(2, (640, 360)), (4, (640, 360)), (9, (426, 240)), (16, (320, 180))] {
+        let size = arrange(&layout, &cast(people)).tiles[0].rect.size();
+        assert_eq!((size.width, size.height), tile);
+    }
+}
+
+#[test]
+fn the_border_follows_the_active_speaker_only_where_it_is_wanted() {
+    let mut cast = cast(2);
+    cast.active_speaker = Some(PersonId(2));
+    let mut layout = layout(Kind::Grid);
+    let speaking = |layout: &Layout| arrange(layout, &cast).tiles.iter().map(|tile| tile.speaking).collect::<Vec<_>>();
+    assert_eq!(speaking(&layout), [false, true]);
+    layout.active_speaker.border = false;
+    assert_eq!(speaking(&layout), [false, false]);
+}
+
+fn custom(json: &str) -> Layout {
+    let layout: Layout = serde_json::from_str(json).unwrap();
+    assert_eq!(layout.faults(), []);
+    layout
+}
+
+#[test]
+fn pictures_in_pictures_stand_in_their_corner_and_show_who_would_be_next() {
+    let mut cast = cast(5);
+    (cast.active_speaker, cast.previous_speaker) = (Some(PersonId(4)), Some(PersonId(2)));
+    for (corner, rect) in [
+        (Corner::TopLeft, Rect::new(20, 20, 320, 180)),
+        (Corner::TopRight, Rect::new(940, 20, 320, 180)),
+        (Corner::BottomLeft, Rect::new(20, 520, 320, 180)),
+        (Corner::BottomRight, Rect::new(940, 520, 320, 180)),
+    ] {
+        let scene = arrange(&Layout { corner, ..layout(Kind::Pip) }, &cast);
+        assert_eq!((shown(&scene), scene.tiles[1].rect, scene.overflow), (vec![4, 2], rect, 0));
+    }
+    share_screen(&mut cast, 0, HD);
+    let scene = arrange(&layout(Kind::Pip), &cast);
+    assert_eq!((scene.tiles[0].kind, shown(&scene)), (TileSource::Screen, vec![1, 4]));
+}
+
+#[test]
+fn two_sides_hold_the_dialogue_and_nobody_changes_sides_with_every_word() {
+    let mut cast = cast(6);
+    (cast.active_speaker, cast.previous_speaker) = (Some(PersonId(5)), Some(PersonId(3)));
+    assert_eq!(shown(&arrange(&layout(Kind::SideBySide), &cast)), [3, 5]);
+    (cast.active_speaker, cast.previous_speaker) = (Some(PersonId(3)), Some(PersonId(5)));
+    let scene = arrange(&layout(Kind::SideBySide), &cast);
+    assert_eq!(shown(&scene), [3, 5]);
+    assert!(scene.tiles[0].rect.right() <= scene.tiles[1].rect.x);
+    let tall = layout(Kind::SideBySide).arrange(&cast, Size::new(720, 1280), BLACK);
+    assert!(tall.tiles[0].rect.bottom() <= tall.tiles[1].rect.y);
+    share_screen(&mut cast, 5, HD);
+    let scene = arrange(&layout(Kind::SideBySide), &cast);
+    assert_eq!((scene.tiles[0].kind, shown(&scene)), (TileSource::Screen, vec![6, 3]));
+}
+
+#[test]
+fn a_single_place_follows_pins_then_speakers() {
+    let mut cast = cast(4);
+    cast.active_speaker = Some(PersonId(3));
+    assert_eq!(rects(&arrange(&layout(Kind::Single), &cast)), [(3, TileSource::Camera, Rect::new(0, 0, 1280, 720))]);
+    cast.people[1].pinned = true;
+    assert_eq!(shown(&arrange(&layout(Kind::Single), &cast)), [2]);
+}
+
+#[test]
+fn nobody_in_the_strip_moves_but_those_who_change_places_with_the_speaker() {
+    let mut cast = cast(5);
+    cast.active_speaker = Some(PersonId(1));
+    assert_eq!(shown(&arrange(&layout(Kind::Speaker), &cast)), [1, 2, 3, 4, 5]);
+    cast.active_speaker = Some(PersonId(4));
+    assert_eq!(shown(&arrange(&layout(Kind::Speaker), &cast)), [4, 2, 3, 1, 5]);
+    cast.active_speaker = Some(PersonId(2));
+    assert_eq!(shown(&arrange(&layout(Kind::Speaker), &cast)), [2, 1, 3, 4, 5]);
+}
+
+#[test]
+fn an_interpreter_with_a_frame_rate_keeps_the_seat_while_speaking_and_the_large_place_shows_who_spoke_before() {
+    let layout = custom(
+        r#"{"type":"custom","regions":[
+            {"id":"large","width":0.75,"height":1,"seat":"active_speaker"},
+            {"id":"sign","x":0.75,"width":0.25,"height":0.5,"seat":{"participant":"pt_4"},"min_fps":25},
+            {"x":0.75,"y":0.5,"width":0.25,"height":0.5,"seat":"any","tiles":4}]}"#,
+    );
+    let mut cast = cast(5);
+    cast.people[3].key = "pt_4".into();
+    (cast.active_speaker, cast.previous_speaker) = (Some(PersonId(4)), Some(PersonId(2)));
+    let scene = arrange(&layout, &cast);
+    assert_eq!(shown(&scene), [2, 4, 1, 3, 5]);
+    assert_eq!((scene.tiles[1].rect, scene.tiles[1].min_fps), (Rect::new(960, 0, 320, 360), 25));
+    (cast.active_speaker, cast.people[0].pinned) = (Some(PersonId(2)), true);
+    assert_eq!(shown(&arrange(&layout, &cast))[..2], [1, 4], "a pin comes before the speaker, and before nobody with a frame rate");
+}
+
+#[test]
+fn seats_go_to_roles_screens_and_pins_and_stay_empty_without_them() {
+    let layout = custom(
+        r#"{"type":"custom","regions":[
+            {"width":0.5,"height":0.5,"seat":"screen"},
+            {"x":0.5,"width":0.5,"height":0.5,"seat":{"role":"host"}},
+            {"y":0.5,"width":0.5,"height":0.5,"seat":"pinned"},
+            {"x":0.5,"y":0.5,"width":0.5,"height":0.5,"z":3,"seat":"previous_speaker"}]}"#,
+    );
+    let mut cast = cast(4);
+    assert_eq!(shown(&arrange(&layout, &cast)), [1]);
+    cast.people[0].role = Some("host".into());
+    cast.people[2].pinned = true;
+    share_screen(&mut cast, 1, HD);
+    cast.previous_speaker = Some(PersonId(4));
+    let scene = arrange(&layout, &cast);
+    assert_eq!(shown(&scene), [2, 1, 3, 4]);
+    assert_eq!((scene.tiles[0].kind, scene.overflow), (TileSource::Screen, 0));
+}
+
+#[test]
+fn groups_are_chosen_by_the_number_of_people_and_the_last_holds_for_more() {
+    let layout = custom(r#"{"type":"1up_top_left_plus"}"#);
+    let tiles = |people| arrange(&layout, &cast(people)).tiles.len();
+    assert_eq!((tiles(3), tiles(6), tiles(7), tiles(9), tiles(30)), (3, 6, 7, 9, 10));
+    assert_eq!(arrange(&layout, &cast(30)).overflow, 20);
+    assert_eq!(arrange(&layout, &cast(6)).tiles[0].rect, Rect::new(0, 0, 854, 480));
+    assert_eq!(arrange(&layout, &cast(9)).tiles[0].rect, Rect::new(0, 0, 1024, 576));
+}
+
+#[test]
+fn typical_casts_in_every_layout() {
+    let mut talk = cast(7);
+    (talk.active_speaker, talk.previous_speaker) = (Some(PersonId(3)), Some(PersonId(5)));
+    let mut lecture = talk.clone();
+    share_screen(&mut lecture, 0, Size::new(1920, 1080));
+    lecture.people[4].pinned = true;
+    let layouts =
+        ["auto", "grid", "speaker", "presentation", "side_by_side", "pip", "single", "multiple-5x1", "2up_top+8", "3up_plus", "overlaps"];
+    let mut text = String::new();
+    for (name, cast) in [("a talk of 7", &talk), ("a lecture", &lecture)] {
+        for (canvas, size) in [("wide", HD), ("tall", Size::new(720, 1280))] {
+            for kind in layouts {
+                let scene = custom(&format!(r#"{{"type":"{kind}"}}"#)).arrange(cast, size, BLACK);
+                let who = |tile: &Tile| format!("{}{}", tile.person.0, if tile.kind == TileSource::Screen { "s" } else { "" });
+                let who: Vec<String> = scene.tiles.iter().map(who).collect();
+                let _ = writeln!(text, "{name}, {canvas}, {kind}: {} | {}", who.join(" "), table(&scene));
+            }
+        }
+    }
+    insta::assert_snapshot!("typical_casts", text);
+}
+
+fn any_person() -> impl Strategy<Value = Person> {
+    let size = prop::option::of((1u32..5000, 1u32..5000).prop_map(|(width, height)| Size::new(width, height)));
+    (any::<[bool; 4]>(), size, 0u64..9, "[a-zA-Z]{0,4}").prop_map(|([camera, screen, muted, pinned], size, last_spoke, name)| Person {
+        id: PersonId(0),
+        key: String::new(),
+        identity: None,
+        name,
+        role: None,
+        camera: camera.then_some(Source { id: SourceId(0), size }),
+        screen: (screen && muted).then_some(Source { id: SourceId(0), size }),
+        muted,
+        pinned: pinned && muted,
+        last_spoke,
+    })
+}
+
+prop_compose! {
+    fn any_cast()(mut people in prop::collection::vec(any_person(), 0..60), active in 0u64..60, previous in 0u64..60) -> Cast {
+        for (person, id) in people.iter_mut().zip(0..) {
+            person.id = PersonId(id);
+            person.key = id.to_string();
+            person.role = (id % 7 == 0).then(|| "host".into());
+            if let Some(camera) = &mut person.camera { camera.id = SourceId(2 * id) }
+            if let Some(screen) = &mut person.screen { screen.id = SourceId(2 * id + 1) }
+        }
+        Cast { people, active_speaker: Some(PersonId(active)), previous_speaker: Some(PersonId(previous)) }
+    }
+}
+
+/// Up to twelve cells of a grid of 4 × 3, for all kinds of people.
+fn any_regions() -> impl Strategy<Value = Vec<Region>> {
+    let seat = prop::sample::select(vec![
+        For::Any,
+        For::Any,
+        For::ActiveSpeaker,
+        For::PreviousSpeaker,
+        For::Screen,
+        For::Pinned,
+        For::Role("host".into()),
+        For::Participant("3".into()),
+    ]);
+    let cell = |index: u32, seat, tiles, min_fps| Region {
+        x: Fraction::new(index % 4, 4),
+        y: Fraction::new(index / 4, 3),
+        width: Fraction::new(1, 4),
+        height: Fraction::new(1, 3),
+        seat,
+        tiles,
+        min_fps,
+        ..Region::default()
+    };
+    let cells = prop::collection::vec((seat, 1u32..5, prop::sample::select(vec![0u32, 0, 25]), any::<bool>()), 12);
+    cells.prop_map(move |cells| {
+        let chosen = cells.into_iter().zip(0..).filter(|((_, _, _, used), _)| *used);
+        chosen.map(|((seat, tiles, min_fps, _), index)| cell(index, seat, tiles, min_fps)).collect()
+    })
+}
+
+prop_compose! {
+    fn any_layout()(
+        kind in prop::sample::select(vec![Kind::Auto, Kind::Grid, Kind::Speaker, Kind::Presentation, Kind::SideBySide, Kind::Pip, Kind::Single, Kind::Custom]),
+        corner in prop::sample::select(vec![Corner::TopLeft, Corner::TopRight, Corner::BottomLeft, Corner::BottomRight]),
+        regions in any_regions(),
+        fit in prop::sample::select(vec![Fit::Auto, Fit::Cover, Fit::Contain]),
+        order in prop::sample::select(vec![Order::Joined, Order::Name, Order::Activity]),
+        strip in prop::sample::select(vec![Strip::Bottom, Strip::Top, Strip::Left, Strip::Right]),
+        max_tiles in prop_oneof![0u32..60, Just(u32::MAX)],
+        gap in prop_oneof![0u32..40, Just(u32::MAX)],
+    ) -> Layout {
+        Layout { kind, fit, order, strip, corner, max_tiles, gap, regions, ..Layout::default() }
+    }
+}
+
+fn any_canvas() -> impl Strategy<Value = Size> {
+    let usual = prop::sample::select(vec![HD, Size::new(720, 1280), Size::new(1920, 1080), Size::new(640, 360), Size::new(1024, 768)]);
+    prop_oneof![
+        usual,
+        (2u32..4097, 2u32..4097).prop_map(|(width, height)| Size::new(width, height)),
+        (2u32..40, 2u32..40).prop_map(|(width, height)| Size::new(width, height))
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+
+    #[test]
+    fn tiles_are_even_inside_and_apart_and_everybody_is_seen_or_counted(layout in any_layout(), cast in any_cast(), canvas in any_canvas()) {
+        let scene = layout.arrange(&cast, canvas, BLACK);
+        prop_assert_eq!(scene.canvas, canvas.even());
+        let most = if layout.kind == Kind::Custom { MAX_TILES } else { MAX_TILES.min(layout.max_tiles.max(1) as usize) };
+        prop_assert!(scene.tiles.len() <= most || matches!(layout.kind, Kind::Pip | Kind::SideBySide));
+        for (index, tile) in scene.tiles.iter().enumerate() {
+            let rect = tile.rect;
+            prop_assert!(rect.inside(scene.canvas), "{:?} on {}", rect, scene.canvas);
+            prop_assert!(rect.width >= 2 && rect.height >= 2, "{:?}", rect);
+            prop_assert!((rect.x | rect.y | rect.width | rect.height) % 2 == 0, "{:?}", rect);
+            prop_assert_ne!(tile.fit, Fit::Auto);
+            for other in &scene.tiles[index + 1..] {
+                prop_assert!(layout.kind == Kind::Pip || !rect.overlaps(other.rect), "{:?} {:?}", rect, other.rect);
+                prop_assert!((tile.person, tile.kind) != (other.person, other.kind));
+            }
+        }
+        let unseen = cast.people.iter().filter(|person| scene.tiles.iter().all(|tile| tile.person != person.id)).count();
+        let unseen = if is_for_all(&layout, &cast) { unseen } else { 0 };
+        prop_assert_eq!(scene.overflow as usize, unseen);
+        prop_assert!(layout.kind == Kind::Custom || scene.tiles.is_empty() == cast.people.is_empty());
+    }
+
+    #[test]
+    fn a_seat_for_anybody_is_empty_only_when_everybody_is_seen(regions in any_regions(), cast in any_cast(), order in prop::sample::select(vec![Order::Joined, Order::Name, Order::Activity])) {
+        let layout = Layout { kind: Kind::Custom, order, regions, ..Layout::default() };
+        let regions: Vec<&Region> = layout.regions.iter().collect();
+        let filled = custom::fill(&regions, &cast, order);
+        let seen: usize = filled.iter().map(Vec::len).sum();
+        let all = seats::all(&cast, order).len();
+        for (region, seats) in regions.iter().zip(&filled) {
+            let short = seats.len() < region.tiles as usize;
+            prop_assert!(seats.len() <= region.tiles as usize);
+            prop_assert!(!(short && region.seat == For::Any) || seen == all);
+            prop_assert!(!(short && region.seat == For::ActiveSpeaker) || cast.people.iter().all(|person| filled.iter().flatten().any(|seat| seat.person.id == person.id)));
+        }
+    }
+
+    #[test]
+    fn a_change_of_speaker_moves_at_most_those_who_change_places(cast in any_cast(), active in 0u64..60, strip in prop::sample::select(vec![Strip::Bottom, Strip::Right]), kind in prop::sample::select(vec![Kind::Speaker, Kind::Presentation])) {
+        let layout = Layout { kind, strip, max_tiles: 49, ..Layout::default() };
+        let mut cast = Cast { people: cast.people.into_iter().take(6).map(|person| Person { screen: None, ..person }).collect(), ..cast };
+        let before = arrange(&layout, &cast);
+        cast.active_speaker = Some(PersonId(active % 6));
+        let after = arrange(&layout, &cast);
+        let places = |scene: &Scene| rects(scene).into_iter().map(|(person, kind, rect)| ((person, kind == TileSource::Screen), rect)).collect::<std::collections::BTreeMap<_, _>>();
+        let (before, after) = (places(&before), places(&after));
+        prop_assert_eq!(before.len(), after.len());
+        let moved = before.iter().filter(|(who, rect)| after.get(who) != Some(rect)).count();
+        prop_assert!(moved <= 3, "{} moved", moved);
+    }
+
+    #[test]
+    fn muting_and_dropping_cameras_and_speaking_never_move_a_grid(cast in any_cast(), layout in any_layout(), changes in prop::collection::vec(any::<[bool; 2]>(), 60), active in 0u64..60) {
+        let layout = Layout { kind: Kind::Grid, order: Order::Joined, ..layout };
+        let mut changed = cast.clone();
+        for (person, [muted, camera_off]) in changed.people.iter_mut().zip(changes) {
+            person.muted ^= muted;
+            if camera_off { person.camera = None }
+        }
+        changed.active_speaker = Some(PersonId(active));
+        prop_assert_eq!(rects(&arrange(&layout, &cast)), rects(&arrange(&layout, &changed)));
+    }
+}

@@ -1,0 +1,172 @@
+//! What all handlers share.
+
+use super::auth::Keys;
+use super::events;
+use super::idempotency;
+use super::layouts;
+use super::problem::{Code, Problem};
+use super::rate::Buckets;
+use crate::conference::directory::{Created, Directory};
+use crate::conference::handle::{Refusal, RoomHandle};
+use crate::conference::rights::Removals;
+use crate::config::{Config, Mode};
+use crate::ids::RoomId;
+use crate::pipeline::quote::Costs;
+use crate::room::model::RoomPatch;
+use crate::webhooks;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The rooms as the API sees them: [`Directory`] in the server, a stand-in in tests.
+pub trait Rooms: Send + Sync {
+    /// The room, if it runs.
+    fn find(&self, room: &RoomId) -> Option<RoomHandle>;
+    /// The room; made with `settings` where it does not run.
+    fn open(&self, room: &RoomId, settings: RoomPatch) -> Result<(RoomHandle, Created), Refusal>;
+    fn list(&self) -> Vec<RoomHandle>;
+    /// Who was removed from which room.
+    fn removals(&self) -> Arc<Removals>;
+    /// From now on nobody joins and no room is made.
+    fn drain(&self);
+    fn is_draining(&self) -> bool;
+}
+
+impl Rooms for Directory {
+    fn find(&self, room: &RoomId) -> Option<RoomHandle> {
+        self.find(room)
+    }
+
+    fn open(&self, room: &RoomId, settings: RoomPatch) -> Result<(RoomHandle, Created), Refusal> {
+        self.open(room, settings)
+    }
+
+    fn list(&self) -> Vec<RoomHandle> {
+        self.list()
+    }
+
+    fn removals(&self) -> Arc<Removals> {
+        Arc::clone(self.removals())
+    }
+
+    fn drain(&self) {
+        self.drain();
+    }
+
+    fn is_draining(&self) -> bool {
+        self.is_draining()
+    }
+}
+
+/// The time, given from outside: the server hands in the one clock, tests their own.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    pub now: fn() -> Instant,
+    pub wall: fn() -> SystemTime,
+}
+
+/// Renders the metrics in the text format of Prometheus.
+pub type RenderMetrics = Box<dyn Fn() -> String + Send + Sync>;
+
+/// State of the HTTP side: cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+pub struct Shared {
+    pub config: Config,
+    pub mode: Mode,
+    pub rooms: Arc<dyn Rooms>,
+    pub clock: Clock,
+    pub keys: Keys,
+    pub events: Arc<events::Log>,
+    pub idempotency: idempotency::Store,
+    pub layouts: layouts::Store,
+    /// What this host's stages cost, once somebody has asked.
+    pub costs: tokio::sync::OnceCell<Costs>,
+    pub joins: Buckets,
+    pub metrics: RenderMetrics,
+    pub webhooks: webhooks::Handle,
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl App {
+    pub fn new(
+        config: Config,
+        mode: Mode,
+        rooms: Arc<dyn Rooms>,
+        clock: Clock,
+        metrics: RenderMetrics,
+        webhooks: webhooks::Handle,
+    ) -> Self {
+        let limits = config.limits.clone();
+        Self(Arc::new(Shared {
+            keys: Keys::new(&config.auth).with_removals(rooms.removals()),
+            events: Arc::new(events::Log::new(limits.event_history, limits.event_streams, webhooks.clone())),
+            idempotency: idempotency::Store::new(limits.idempotency_keys, Duration::from_millis(limits.idempotency_ttl_ms)),
+            layouts: layouts::Store::open(config.rooms.layouts_folder()),
+            costs: tokio::sync::OnceCell::new(),
+            joins: Buckets::new(limits.joins_per_second_per_ip),
+            config,
+            mode,
+            rooms,
+            clock,
+            metrics,
+            webhooks,
+        }))
+    }
+
+    pub fn now(&self) -> Instant {
+        (self.clock.now)()
+    }
+
+    pub fn wall(&self) -> SystemTime {
+        (self.clock.wall)()
+    }
+
+    /// The running room, or 404.
+    pub fn room(&self, id: &RoomId) -> Result<RoomHandle, Problem> {
+        let room = self.rooms.find(id).ok_or_else(|| Problem::not_found("room"))?;
+        self.events.watch(&room);
+        Ok(room)
+    }
+
+    /// All running rooms, in order of their ids.
+    pub fn list(&self) -> Vec<RoomHandle> {
+        let mut rooms = self.rooms.list();
+        rooms.iter().for_each(|room| self.events.watch(room));
+        rooms.sort_by(|a, b| a.id.cmp(&b.id));
+        rooms
+    }
+
+    /// The room, made where it does not run. Draining: 503.
+    pub fn open(&self, id: &RoomId, settings: RoomPatch) -> Result<(RoomHandle, Created), Problem> {
+        self.refuse_while_draining()?;
+        let (room, created) = self.rooms.open(id, settings)?;
+        self.events.watch(&room);
+        Ok((room, created))
+    }
+
+    /// The room that somebody wants to join: made where the configuration allows it.
+    pub fn enter(&self, id: &RoomId) -> Result<RoomHandle, Problem> {
+        self.refuse_while_draining()?;
+        if self.config.rooms.create_on_join {
+            return Ok(self.open(id, RoomPatch::default())?.0);
+        }
+        self.room(id)
+    }
+
+    pub fn refuse_while_draining(&self) -> Result<(), Problem> {
+        if self.rooms.is_draining() {
+            let problem = Problem::new(Code::Draining, "the server is about to end and takes nobody new");
+            return Err(problem.retry_after(self.config.drain.retry_after_seconds()));
+        }
+        Ok(())
+    }
+}

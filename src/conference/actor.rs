@@ -1,0 +1,162 @@
+//! Steps one conference in the server: waits, reads the clock once, steps, goes on.
+
+use super::handle::Request;
+use super::{Conference, Input};
+use crate::runtime::clock;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How a room ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Closed,
+    /// By an internal error.
+    Failed,
+}
+
+/// When a room ends of which everybody is out.
+#[derive(Debug, Clone, Default)]
+pub struct Linger {
+    /// So long after the last one left; `None`: never of itself.
+    pub time: Option<Duration>,
+    /// Not as long as this is set.
+    pub kept: Arc<AtomicBool>,
+}
+
+impl Linger {
+    fn end(&self, empty_since: Option<Instant>) -> Option<Instant> {
+        self.time.filter(|_| !self.kept.load(Ordering::Relaxed)).and_then(|time| Some(empty_since? + time))
+    }
+}
+
+/// Runs until the room is closed: by [`Request::Close`], because nobody came back within `linger` after the
+/// last one left, or by an internal error, which ends this room alone and tells its peers.
+pub async fn run(mut conference: Conference, requests: mpsc::Receiver<Request>, inputs: mpsc::Receiver<Input>, linger: Linger) -> End {
+    conference.begun(clock::wall());
+    let end = live(&mut conference, requests, inputs, linger).await;
+    conference.ended(clock::wall(), end == End::Failed);
+    end
+}
+
+async fn live(
+    conference: &mut Conference,
+    mut requests: mpsc::Receiver<Request>,
+    mut inputs: mpsc::Receiver<Input>,
+    linger: Linger,
+) -> End {
+    loop {
+        let next = [conference.poll_timeout(), linger.end(conference.empty_since())].into_iter().flatten().min();
+        let idle = clock::now() + Duration::from_secs(3600);
+        let step = tokio::select! {
+            biased;
+            input = inputs.recv() => input.map(Step::Input),
+            request = requests.recv() => request.map(Step::Request),
+            () = tokio::time::sleep_until(next.unwrap_or(idle).into()) => Some(Step::Timeout),
+        };
+        let Some(step) = step else { return End::Closed };
+        let last = match &step {
+            Step::Request(request) => matches!(request, Request::Close { .. }),
+            Step::Timeout => linger.end(conference.empty_since()).is_some_and(|at| at <= clock::now()),
+            Step::Input(_) => false,
+        };
+        if catch_unwind(AssertUnwindSafe(|| take(conference, step))).is_err() {
+            metrics::counter!("mixdown_panics_total", "unit" => "room").increment(1);
+            tracing::error!(room = %conference.id(), "the room ends by an internal error");
+            // What the panic left behind may not hold together: closing in order is an attempt.
+            let _ = catch_unwind(AssertUnwindSafe(|| conference.fail()));
+            conference.abandon();
+            return End::Failed;
+        }
+        if conference.has_failed() {
+            return End::Failed;
+        }
+        if last {
+            return End::Closed;
+        }
+    }
+}
+
+enum Step {
+    Input(Input),
+    Request(Request),
+    Timeout,
+}
+
+fn take(conference: &mut Conference, step: Step) {
+    let (now, wall) = (clock::now(), clock::wall());
+    match step {
+        Step::Input(input) => conference.handle_input(now, wall, input),
+        Step::Request(request) => conference.handle_request(now, wall, request),
+        Step::Timeout => conference.handle_timeout(now, wall),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conference::{Inbox, Parts};
+    use crate::peer::types;
+    use crate::pipeline::pool::Pool;
+    use crate::pipeline::{StageEvent, Watch, mix, ticker, video};
+    use crate::room::{Room, Settings};
+    use mixdown_codecs::gate::Limits;
+
+    /// A room that nobody has joined, and the way its stages report to it.
+    fn room(net: &mpsc::Sender<crate::net::Command>) -> (Conference, Inbox, mpsc::Receiver<Input>) {
+        let (inputs, input_queue) = mpsc::channel(16);
+        let inbox = Inbox(inputs);
+        let peer = types::Config {
+            ice_lite: true,
+            candidates: Vec::new(),
+            video_codecs: Vec::new(),
+            audio_codecs: Vec::new(),
+            limits: Limits::default(),
+            connect_deadline: Duration::from_secs(15),
+            initial_bitrate_bps: 1,
+            max_bitrate_bps: 1,
+        };
+        let conference = Conference::new(Parts {
+            room: Room::new("a".parse().unwrap(), Settings::default(), std::sync::Arc::default()),
+            stages: video::Shared { pool: Pool::Inline, ticker: ticker::schedule().0, limits: Limits::default() },
+            net: crate::net::Handle::new(net.clone()),
+            mix: mix::channel().0,
+            inbox: inbox.clone(),
+            events: tokio::sync::broadcast::channel(16).0,
+            peer: std::sync::Arc::new(peer),
+            sharing: std::sync::Arc::default(),
+            removals: std::sync::Arc::default(),
+            epoch: clock::now(),
+            created: clock::wall(),
+            next_id: Box::new(|| crate::ids::ParticipantId(1)),
+        });
+        (conference, inbox, input_queue)
+    }
+
+    #[tokio::test]
+    async fn a_room_whose_sound_died_ends_as_failed_and_one_that_is_closed_does_not() {
+        let (net, _commands) = mpsc::channel(16);
+        let (conference, inbox, inputs) = room(&net);
+        let (_requests, request_queue) = mpsc::channel(1);
+        inbox.event(StageEvent::Failed("mix"));
+        assert_eq!(run(conference, request_queue, inputs, Linger::default()).await, End::Failed);
+
+        let (conference, _inbox, inputs) = room(&net);
+        let (requests, request_queue) = mpsc::channel(1);
+        let (reply, _answer) = tokio::sync::oneshot::channel();
+        requests.try_send(Request::Close { reason: types::CloseReason::Left, reply }).unwrap();
+        assert_eq!(run(conference, request_queue, inputs, Linger::default()).await, End::Closed);
+    }
+
+    #[test]
+    fn a_room_that_was_prepared_outlives_its_emptiness() {
+        let linger = Linger { time: Some(Duration::from_secs(60)), ..Linger::default() };
+        let now = clock::now();
+        assert_eq!(linger.end(Some(now)), Some(now + Duration::from_secs(60)));
+        assert_eq!(linger.end(None), None, "somebody is here");
+        linger.kept.store(true, Ordering::Relaxed);
+        assert_eq!(linger.end(Some(now)), None);
+    }
+}

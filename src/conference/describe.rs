@@ -1,0 +1,64 @@
+//! The conference as the API shows it.
+
+use super::Conference;
+use crate::ids::{ParticipantId, Source, TrackId};
+use crate::room::Room;
+use crate::room::model::{Feed, Participant, RoomState};
+use mixdown_layouts::Scene;
+use mixdown_layouts::scene::TileSource;
+
+/// The tracks that a scene shows.
+pub fn tracks(room: &Room, scene: &Scene) -> Vec<TrackId> {
+    let track = |tile: &mixdown_layouts::Tile| {
+        tile.source?;
+        let source = match tile.kind {
+            TileSource::Camera => Source::Camera,
+            TileSource::Screen => Source::Screen,
+        };
+        Some(TrackId { participant: room.by_person(tile.person)?.id, source })
+    };
+    let mut tracks: Vec<TrackId> = scene.tiles.iter().filter_map(track).collect();
+    tracks.sort_unstable();
+    tracks.dedup();
+    tracks
+}
+
+impl Conference {
+    pub(super) fn describe(&self, id: ParticipantId) -> Option<Participant> {
+        let member = self.room.member(id)?;
+        Some(member.describe(self.describe_feed(id)))
+    }
+
+    fn describe_feed(&self, id: ParticipantId) -> Option<Feed> {
+        let member = self.room.member(id)?;
+        let audio_codec = member.negotiated.audio_down.map(|codec| codec.name());
+        let watched = self.room.plan().watched(id);
+        if watched.is_none() && audio_codec.is_none() {
+            return None;
+        }
+        let mut feed = Feed { view: self.room.shown_view(member).to_owned(), audio_codec, ..Feed::default() };
+        if let Some((_, key, id)) = watched {
+            feed.rendition = Some(id.to_string());
+            feed.video_codec = Some(key.codec.name());
+            (feed.width, feed.height) = (Some(key.size.width), Some(key.size.height));
+            (feed.fps, feed.bitrate_bps) = (Some(key.fps), Some(key.bitrate_bps));
+        }
+        Some(feed)
+    }
+
+    pub(super) fn describe_room(&self) -> RoomState {
+        RoomState {
+            room: self.room.id().clone(),
+            created_at: crate::runtime::clock::rfc3339(self.created),
+            locked: self.room.locked(),
+            waiting_room: self.room.settings().waiting_room,
+            self_unmute: self.room.settings().self_unmute,
+            max_participants: self.room.settings().max_participants,
+            participants: self.room.members().len(),
+            audio: self.room.audio(),
+            active_speaker: self.room.speaker(),
+            views: self.room.views(),
+            etag: self.room.revision(),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Mixdown: an MCU conferencing server. ARCHITECTURE.md has the map; the way of one picture is
+//! `net → peer → pipeline (decode, compose, encode) → net`, the way of one sound
+//! `net → peer → audio (jitter buffer, mixer) in pipeline::mix → net`. `conference` turns what
+//! happens in a `room` into running stages; `api` is the outside.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod audio;
+pub mod cadence;
+pub mod client;
+pub mod conference;
+pub mod config;
+pub mod demo;
+pub mod ids;
+pub mod media;
+pub mod net;
+pub mod peer;
+pub mod pipeline;
+pub mod record;
+pub mod room;
+pub mod runtime;
+pub mod webhooks;

@@ -1,0 +1,445 @@
+//! All peers of some rooms, without sockets, threads or clocks.
+//!
+//! `handle_*` takes what arrived, then [`Hub::poll_output`] is called until it says [`Output::Timeout`].
+//! Promises: a datagram reaches at most the peer that its authenticated ICE session names; what names
+//! nobody is dropped, counted and never answered; a picture goes to the feeds of its rendition without a copy or an
+//! allocation per subscriber; a panic while one peer is stepped ends that peer alone.
+//!
+//! Flow: `Datagram → Table → Peer → Inlet | Observer`, `Command::Video → feeds → Peer → Transmit`.
+
+use super::bucket::{Bucket, Rate, Strangers};
+use super::table::{Key, Proof, Table};
+use super::{Command, Observer, Recipients, Reply, SessionError};
+use crate::ids::{ParticipantId, RenditionId};
+use crate::media::{AudioOut, VideoOut};
+use crate::peer::feed::{Feed, Verdict};
+use crate::peer::types::{CloseReason, Datagram, Event, Output as PeerOutput, Transmit, Transport};
+use crate::peer::{Handled, OfferError, Peer, Sent};
+use crate::pipeline::Inlet;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Peers that want to be called are called together at the next beat: one by one the stack's many small timers would wake the hub
+/// thousands of times per second. What is to be sent at once never waits for it.
+const BEAT: Duration = Duration::from_millis(5);
+
+/// Longest datagram that is looked at.
+pub const MAX_DATAGRAM: usize = 2_048;
+
+/// Datagrams per second before anything is computed for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Per address of strangers, sources that no peer has proved yet: room for an office that joins at once.
+    pub stranger: Rate,
+    /// Per peer: several times what camera, screen and sound need together.
+    pub peer: Rate,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { stranger: Rate { per_second: 1_000.0, burst: 2_000.0 }, peer: Rate { per_second: 6_000.0, burst: 6_000.0 } }
+    }
+}
+
+#[derive(Debug)]
+pub enum Output {
+    /// Nothing more to do before this instant; `None`: before the next input.
+    Timeout(Option<Instant>),
+    Transmit(Transmit),
+    /// For a router in front of several hubs.
+    Route(Route),
+}
+
+/// What belongs to this hub from now on, or no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    Ufrag(String),
+    UfragGone(String),
+    Source(Transport, SocketAddr),
+    SourceGone(Transport, SocketAddr),
+}
+
+struct Slot {
+    participant: ParticipantId,
+    peer: Box<Peer>,
+    inlet: Box<dyn Inlet>,
+    observer: Arc<dyn Observer>,
+    feed: Feed,
+    ufrag: String,
+    bucket: Bucket,
+    deadline: Option<Instant>,
+    closed: bool,
+}
+
+/// Owns peers, finds the peer of a datagram, fans coded media out, keeps feeds.
+pub struct Hub {
+    slots: Vec<Option<Slot>>,
+    free: Vec<Key>,
+    participants: HashMap<ParticipantId, Key>,
+    table: Table,
+    feeds: HashMap<RenditionId, Vec<Key>>,
+    deadlines: BTreeSet<(Instant, Key)>,
+    strangers: Strangers,
+    limits: Limits,
+    /// Beats are counted from here: the first instant that was told.
+    epoch: Option<Instant>,
+    transmits: VecDeque<Transmit>,
+    routes: VecDeque<Route>,
+}
+
+impl Hub {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            participants: HashMap::new(),
+            table: Table::default(),
+            feeds: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            strangers: Strangers::new(limits.stranger),
+            limits,
+            epoch: None,
+            transmits: VecDeque::new(),
+            routes: VecDeque::new(),
+        }
+    }
+
+    /// Peers that are open.
+    pub fn len(&self) -> usize {
+        self.participants.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.participants.is_empty()
+    }
+
+    /// One packet from the network. Any bytes are allowed.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram<'_>) {
+        let Datagram { transport, source, contents, .. } = *datagram;
+        if contents.len() > MAX_DATAGRAM || crate::peer::stun::kind(contents).is_none() {
+            return refuse("demux");
+        }
+        let owner = self.table.of_source(transport, source);
+        if owner.is_none() && !self.strangers.take(source, now) {
+            return refuse("stranger_rate");
+        }
+        let Some(key) = self.table.find(transport, source, contents) else { return refuse("stranger") };
+        let Some(slot) = self.slots.get_mut(key as usize).and_then(Option::as_mut) else { return refuse("stranger") };
+        if !slot.bucket.take(self.limits.peer, now) {
+            return refuse("peer_rate");
+        }
+        match self.step(key, now, |slot| slot.peer.handle_datagram(datagram, now)) {
+            Some(Handled::Authenticated) => {
+                if self.slot(key).is_some()
+                    && let Proof::New { evicted } = self.table.prove(key, transport, source, now)
+                {
+                    self.routes.push_back(Route::Source(transport, source));
+                    self.routes.extend(evicted.map(|(transport, source)| Route::SourceGone(transport, source)));
+                }
+            }
+            Some(Handled::Refused(reason)) => refuse(reason),
+            Some(Handled::Accepted) | None => {}
+        }
+    }
+
+    /// Time has come, at or after what [`Output::Timeout`] said.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        // A peer that is due again at once waits for the next call.
+        let mut budget = self.deadlines.len();
+        while let Some((at, key)) = self.deadlines.first().copied() {
+            if at > now || budget == 0 {
+                return;
+            }
+            budget -= 1;
+            self.deadlines.pop_first();
+            if let Some(slot) = self.slot(key) {
+                slot.deadline = None;
+            }
+            self.step(key, now, |slot| slot.peer.handle_timeout(now));
+        }
+    }
+
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Open { participant, peer, inlet, observer } => self.open(now, participant, peer, inlet, observer),
+            Command::Close { participant, reason } => {
+                self.with(participant, now, |slot| slot.peer.close(reason, now));
+            }
+            Command::Feed { participant, rendition } => self.feed(now, participant, rendition),
+            Command::Video { rendition, picture } => self.video(now, rendition, &picture),
+            Command::Audio { listeners, packet } => self.audio(now, &listeners, &packet),
+            Command::RequestKeyframe(track) => {
+                self.with(track.participant, now, |slot| slot.peer.request_keyframe(track.source, now));
+            }
+            Command::Want { track, height } => {
+                self.with(track.participant, now, |slot| slot.peer.want(track.source, height, now));
+            }
+            Command::Message { to: Recipients::One(participant), text } => self.message(now, participant, &text),
+            Command::Message { to: Recipients::Many(participants), text } => {
+                participants.iter().for_each(|participant| self.message(now, *participant, &text));
+            }
+            Command::Offer { participant, sdp, reply } => {
+                let result = self.with(participant, now, |slot| slot.peer.offer(&sdp, now));
+                self.answer(participant, result, reply);
+            }
+            Command::Trickle { participant, fragment, reply } => {
+                let result = self.with(participant, now, |slot| slot.peer.trickle(&fragment, now));
+                self.answer(participant, result, reply);
+            }
+            Command::Stats { participant, reply } => {
+                let key = self.participants.get(&participant).copied();
+                reply(key.and_then(|key| self.slot(key)).map(|slot| slot.peer.stats()));
+            }
+        }
+    }
+
+    pub fn poll_output(&mut self) -> Output {
+        if let Some(transmit) = self.transmits.pop_front() {
+            return Output::Transmit(transmit);
+        }
+        if let Some(route) = self.routes.pop_front() {
+            return Output::Route(route);
+        }
+        Output::Timeout(self.deadlines.first().map(|(at, _)| *at))
+    }
+
+    fn open(&mut self, now: Instant, participant: ParticipantId, peer: Box<Peer>, inlet: Box<dyn Inlet>, observer: Arc<dyn Observer>) {
+        if self.participants.contains_key(&participant) {
+            self.with(participant, now, |slot| slot.peer.close(CloseReason::DuplicateIdentity, now));
+        }
+        let ufrag = peer.ufrag().to_owned();
+        let slot = Slot {
+            participant,
+            peer,
+            inlet,
+            observer,
+            feed: Feed::default(),
+            ufrag: ufrag.clone(),
+            bucket: Bucket::new(self.limits.peer, now),
+            deadline: None,
+            closed: false,
+        };
+        let key = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            (self.slots.len() - 1) as Key
+        });
+        self.slots[key as usize] = Some(slot);
+        self.participants.insert(participant, key);
+        self.table.set_ufrag(key, "", &ufrag);
+        self.routes.push_back(Route::Ufrag(ufrag));
+        metrics::gauge!("mixdown_peers").increment(1);
+        self.step(key, now, |_| ());
+    }
+
+    fn feed(&mut self, now: Instant, participant: ParticipantId, rendition: Option<RenditionId>) {
+        let Some(key) = self.participants.get(&participant).copied() else { return };
+        let Some(slot) = self.slot(key) else { return };
+        let before: Vec<_> = slot.feed.renditions().collect();
+        slot.feed.want(rendition);
+        let after: Vec<_> = slot.feed.renditions().collect();
+        for left in before.into_iter().filter(|before| !after.contains(before)) {
+            self.unlist(left, key);
+        }
+        if let Some(rendition) = rendition {
+            let feeds = self.feeds.entry(rendition).or_default();
+            if !feeds.contains(&key) {
+                feeds.push(key);
+            }
+        }
+        self.step(key, now, |slot| slot.ask(now));
+    }
+
+    fn video(&mut self, now: Instant, rendition: RenditionId, picture: &VideoOut) {
+        let mut at = 0;
+        // By index: a step may change the list, and the list must not be copied for it.
+        while let Some(key) = self.feeds.get(&rendition).and_then(|feeds| feeds.get(at)).copied() {
+            if let Some(Some(left)) = self.step(key, now, |slot| slot.picture(rendition, picture, now)) {
+                self.unlist(left, key);
+            }
+            let still_there = self.feeds.get(&rendition).and_then(|feeds| feeds.get(at)) == Some(&key);
+            at += usize::from(still_there);
+        }
+    }
+
+    fn audio(&mut self, now: Instant, listeners: &[ParticipantId], packet: &AudioOut) {
+        for listener in listeners {
+            self.with(*listener, now, |slot| slot.peer.send_audio(packet, now));
+        }
+    }
+
+    fn message(&mut self, now: Instant, participant: ParticipantId, text: &str) {
+        if self.with(participant, now, |slot| slot.peer.send_message(text, now)) == Some(false) {
+            refuse("message_unsent");
+        }
+    }
+
+    fn answer<T>(&mut self, participant: ParticipantId, result: Option<Result<T, OfferError>>, reply: Reply<Result<T, SessionError>>) {
+        if let Some(key) = self.participants.get(&participant).copied()
+            && let Some(slot) = self.slots.get_mut(key as usize).and_then(Option::as_mut)
+            && slot.peer.ufrag() != slot.ufrag
+        {
+            let before = std::mem::replace(&mut slot.ufrag, slot.peer.ufrag().to_owned());
+            self.table.set_ufrag(key, &before, &slot.ufrag);
+            self.routes.push_back(Route::UfragGone(before));
+            self.routes.push_back(Route::Ufrag(slot.ufrag.clone()));
+        }
+        reply(result.map_or(Err(SessionError::Gone), |result| result.map_err(SessionError::from)));
+    }
+
+    fn slot(&mut self, key: Key) -> Option<&mut Slot> {
+        self.slots.get_mut(key as usize)?.as_mut()
+    }
+
+    fn with<R>(&mut self, participant: ParticipantId, now: Instant, step: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+        let key = self.participants.get(&participant).copied()?;
+        self.step(key, now, step)
+    }
+
+    /// Steps one peer and takes everything out of it. A panic on the way ends this peer and no other.
+    fn step<R>(&mut self, key: Key, now: Instant, step: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+        let epoch = *self.epoch.get_or_insert(now);
+        let slot = self.slots.get_mut(key as usize)?.as_mut()?;
+        let (transmits, table) = (&mut self.transmits, &mut self.table);
+        let stepped = catch_unwind(AssertUnwindSafe(|| {
+            let result = step(slot);
+            let deadline = slot.drain(key, now, transmits, table);
+            (result, deadline.map(|at| beat(epoch, at)))
+        }));
+        let Ok((result, deadline)) = stepped else {
+            metrics::counter!("mixdown_peer_panics_total").increment(1);
+            slot.closed = true;
+            let (participant, observer) = (slot.participant, Arc::clone(&slot.observer));
+            self.remove(key);
+            observer.event(participant, Event::Closed(CloseReason::InternalError));
+            return None;
+        };
+        if slot.closed {
+            self.remove(key);
+            return Some(result);
+        }
+        if slot.deadline != deadline {
+            if let Some(before) = slot.deadline {
+                self.deadlines.remove(&(before, key));
+            }
+            if let Some(at) = deadline {
+                self.deadlines.insert((at, key));
+            }
+            slot.deadline = deadline;
+        }
+        Some(result)
+    }
+
+    fn unlist(&mut self, rendition: RenditionId, key: Key) {
+        if let Some(feeds) = self.feeds.get_mut(&rendition) {
+            feeds.retain(|known| *known != key);
+            if feeds.is_empty() {
+                self.feeds.remove(&rendition);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key as usize).and_then(Option::take) else { return };
+        if let Some(at) = slot.deadline {
+            self.deadlines.remove(&(at, key));
+        }
+        for rendition in slot.feed.renditions() {
+            self.unlist(rendition, key);
+        }
+        if self.participants.get(&slot.participant) == Some(&key) {
+            self.participants.remove(&slot.participant);
+        }
+        let routes = &mut self.routes;
+        self.table.forget(key, &slot.ufrag, |transport, source| routes.push_back(Route::SourceGone(transport, source)));
+        self.routes.push_back(Route::UfragGone(slot.ufrag));
+        self.free.push(key);
+        metrics::gauge!("mixdown_peers").decrement(1);
+    }
+}
+
+/// The first beat at or after `at`.
+fn beat(epoch: Instant, at: Instant) -> Instant {
+    let beats = at.saturating_duration_since(epoch).as_nanos().div_ceil(BEAT.as_nanos());
+    epoch + BEAT.saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX))
+}
+
+impl Slot {
+    /// Takes all outputs; returns when the peer wants to be called again.
+    fn drain(&mut self, key: Key, now: Instant, transmits: &mut VecDeque<Transmit>, table: &mut Table) -> Option<Instant> {
+        loop {
+            match self.peer.poll_output() {
+                PeerOutput::Timeout(at) => return Some(at),
+                PeerOutput::Transmit(transmit) => {
+                    table.checking(key, &transmit.contents, now);
+                    transmits.push_back(transmit);
+                }
+                PeerOutput::Event(event) => self.event(event, now),
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Video(picture) => return self.inlet.video(picture),
+            Event::Audio(packet) => return self.inlet.audio(packet),
+            Event::Closed(_) => self.closed = true,
+            _ => {}
+        }
+        let connected = matches!(event, Event::Connected);
+        self.observer.event(self.participant, event);
+        if connected {
+            self.ask(now);
+        }
+    }
+
+    /// Asks for the keyframe that the feed waits for.
+    fn ask(&mut self, now: Instant) {
+        if self.peer.is_connected() && self.feed.ask(now) {
+            self.observer.event(self.participant, Event::KeyframeRequested);
+        }
+    }
+
+    /// Sends one picture if the feed wants it. Returns the rendition that flows no more.
+    fn picture(&mut self, rendition: RenditionId, picture: &VideoOut, now: Instant) -> Option<RenditionId> {
+        if !self.peer.is_connected() {
+            return None;
+        }
+        let left = match self.feed.picture(rendition, picture.keyframe) {
+            Verdict::Drop => {
+                self.ask(now);
+                return None;
+            }
+            Verdict::Send => None,
+            Verdict::Switch { left } => left,
+        };
+        let rtp_time = self.feed.stamp(picture.rtp_time);
+        match self.peer.send_video(picture, rtp_time, now) {
+            Sent::Sent => return left,
+            Sent::Unfit => {
+                refuse("video_unfit");
+                self.feed.interrupt();
+            }
+            Sent::Congested => {
+                refuse("video_congested");
+                self.feed.pause(now);
+            }
+        }
+        left.or(Some(rendition).filter(|rendition| self.feed.missing() != Some(*rendition)))
+    }
+}
+
+impl From<OfferError> for SessionError {
+    fn from(error: OfferError) -> Self {
+        match error {
+            OfferError::Malformed(detail) => Self::Malformed(detail),
+            OfferError::Unprocessable(detail) => Self::Unprocessable(detail),
+        }
+    }
+}
+
+fn refuse(reason: &'static str) {
+    metrics::counter!("mixdown_drops_total", "reason" => reason).increment(1);
+}

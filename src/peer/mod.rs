@@ -1,0 +1,414 @@
+//! One peer connection, without sockets, threads or clocks.
+//!
+//! `handle_*` takes what arrived, then [`Peer::poll_output`] is called until it says [`Output::Timeout`].
+//! Wraps str0m: nobody else in the crate names a str0m type, but the client that plays the other side.
+//!
+//! A connection carries up at most one microphone, one camera and one screen (with or without its
+//! sound), and down exactly one audio and one video track, plus the data channel `mixdown`.
+//!
+//! Every offer passes the gate in [`offer`]; every datagram must belong to the connection's own
+//! authenticated ICE session, whatever the caller thinks of its source. What is malformed is
+//! dropped and counted, and ends nothing but itself. The last output is [`Event::Closed`], with a
+//! reason that says what to do about it.
+
+mod channel;
+pub mod dtls;
+mod events;
+pub mod feed;
+mod format;
+pub mod fragment;
+mod keyframes;
+mod link;
+pub mod offer;
+mod render;
+mod roles;
+mod sdp;
+mod session;
+pub mod simulcast;
+mod stats;
+pub mod stun;
+mod tracks;
+pub mod types;
+
+use crate::ids::Source;
+use crate::media::{AudioOut, VideoOut};
+use link::Link;
+pub use offer::OfferError;
+use session::Session;
+pub use session::{REPAIR_AGE, REPAIR_PACKETS, REPAIR_SHARE};
+use stats::Meter;
+use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
+use str0m::media::MediaTime;
+use str0m::net::{Protocol, Receive};
+use str0m::{Input, Rtc, RtcError};
+use tracks::Tracks;
+use types::{CloseReason, Config, Datagram, Event, Kind, Negotiated, Output, Stats, Transmit, Transport};
+
+/// More outputs than this from one input are a spin.
+const MAX_POLLS: usize = 20_000;
+/// A picture that has waited for the link this long lets no further one in.
+const CONGESTED: Duration = Duration::from_millis(700);
+/// Timeouts that are already due are served at once, this many times: one per packet of a picture, enough for a keyframe.
+const MAX_ROUNDS: usize = 64;
+/// A timeout that is still due after that comes back no sooner.
+const SPIN_BRAKE: Duration = Duration::from_millis(1);
+
+/// One peer connection.
+pub struct Peer {
+    rtc: Rtc,
+    config: Config,
+    session: Session,
+    link: Link,
+    tracks: Tracks,
+    channel: channel::Channel,
+    meter: Meter,
+    outputs: VecDeque<Output>,
+    /// When the stack wants to be called.
+    timeout: Instant,
+    /// What events ask to be done once the stack is drained.
+    closing: Option<CloseReason>,
+    closed: bool,
+    drained: bool,
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    /// It was an ICE check or the answer to one, and its integrity is right: its source belongs to this peer.
+    Authenticated,
+    /// It came from a source that belongs to this peer.
+    Accepted,
+    /// Nothing of this peer's; dropped without an answer. The text is the counter's reason.
+    Refused(&'static str),
+}
+
+/// What became of a picture that was to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    Sent,
+    /// Not connected, another codec than agreed, or no receiver.
+    Unfit,
+    /// Earlier pictures still wait: the receiver's link carries less than this rendition.
+    Congested,
+}
+
+impl Peer {
+    /// Takes an offer and answers it. `now` begins the connect deadline.
+    pub fn accept(config: &Config, kind: Kind, offer: &str, now: Instant) -> Result<(Self, types::Answer), OfferError> {
+        let (mut rtc, session, answer) = Session::open(config, kind, offer, now)?;
+        let tracks = Tracks::new(&rtc, &session);
+        session::tune(&mut rtc, config);
+        let mut peer = Self {
+            rtc,
+            config: config.clone(),
+            link: Link::new(now, config.connect_deadline),
+            session,
+            tracks,
+            channel: channel::Channel::default(),
+            meter: Meter::default(),
+            outputs: VecDeque::new(),
+            timeout: now,
+            closing: None,
+            closed: false,
+            drained: true,
+        };
+        peer.outputs.push_back(Output::Event(Event::Negotiated(peer.session.negotiated.clone())));
+        peer.settle(now);
+        Ok((peer, answer))
+    }
+
+    /// Takes a new offer on the running session. On `Err` the session goes on as before.
+    pub fn offer(&mut self, offer: &str, now: Instant) -> Result<types::Answer, OfferError> {
+        self.touch();
+        let answer = self.session.renew(&mut self.rtc, &self.config, offer);
+        if answer.is_ok() {
+            self.renegotiated();
+        }
+        self.settle(now);
+        answer
+    }
+
+    /// Takes a trickle fragment. `Ok(Some)`: it restarted ICE, and this is the fragment that answers it.
+    pub fn trickle(&mut self, fragment: &str, now: Instant) -> Result<Option<types::Answer>, OfferError> {
+        let fragment = fragment::parse(fragment)?;
+        self.touch();
+        let answer = match &fragment.ice {
+            Some(ice) if *ice != self.session.remote.ice => {
+                // Late candidates of before a restart: harmless, and useless.
+                let late = self.session.is_past(ice);
+                if late { Ok(None) } else { self.session.restart(&mut self.rtc, &self.config, ice).map(Some) }
+            }
+            _ => {
+                self.session.add_candidates(&mut self.rtc, &self.config, &fragment.candidates);
+                Ok(None)
+            }
+        };
+        if matches!(answer, Ok(Some(_))) {
+            self.session.add_candidates(&mut self.rtc, &self.config, &fragment.candidates);
+            self.renegotiated();
+        }
+        self.settle(now);
+        answer
+    }
+
+    fn renegotiated(&mut self) {
+        self.tracks.update(&self.rtc, &self.session);
+        self.outputs.push_back(Output::Event(Event::Negotiated(self.session.negotiated.clone())));
+    }
+
+    /// The stack is about to be changed: what the change before left in it must have been taken out.
+    fn touch(&mut self) {
+        debug_assert!(self.drained || self.closed, "the stack was not drained");
+        self.drained = false;
+    }
+
+    /// Our ufrag: ICE checks for this peer carry it.
+    pub fn ufrag(&self) -> &str {
+        &self.session.local.ufrag
+    }
+
+    pub fn negotiated(&self) -> &Negotiated {
+        &self.session.negotiated
+    }
+
+    /// ETag of the current ICE session, quoted.
+    pub fn etag(&self) -> &str {
+        &self.session.etag
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.link.is_connected()
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.meter.stats()
+    }
+
+    /// One packet from the network. Any bytes are allowed.
+    pub fn handle_datagram(&mut self, datagram: &Datagram<'_>, now: Instant) -> Handled {
+        if self.closed {
+            return Handled::Refused("closed");
+        }
+        let Some(kind) = stun::kind(datagram.contents) else { return Handled::Refused("demux") };
+        let protocol = protocol(datagram.transport);
+        let Ok(receive) = Receive::new(protocol, datagram.source, datagram.destination, datagram.contents) else {
+            return Handled::Refused("malformed");
+        };
+        let authenticated = kind == stun::Kind::Stun && self.session.authenticates(datagram.contents);
+        let input = Input::Receive(now, receive);
+        if !self.rtc.accepts(&input) || (kind == stun::Kind::Stun && !authenticated) {
+            return Handled::Refused(if kind == stun::Kind::Dtls { "dtls_unvalidated" } else { "not_accepted" });
+        }
+        if kind == stun::Kind::Rtp && !self.tracks.admit(datagram.contents, now) {
+            return Handled::Refused("ssrc_cap");
+        }
+        self.meter.received(datagram.contents.len());
+        self.link.heard(authenticated, now);
+        self.touch();
+        let result = self.rtc.handle_input(input);
+        self.note(result, now);
+        self.settle(now);
+        if authenticated { Handled::Authenticated } else { Handled::Accepted }
+    }
+
+    /// Time has come, at or after what [`Output::Timeout`] said.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        self.touch();
+        let result = self.rtc.handle_input(Input::Timeout(now));
+        self.note(result, now);
+        self.settle(now);
+    }
+
+    /// The next output; [`Output::Timeout`] when there is nothing more to do before its instant.
+    pub fn poll_output(&mut self) -> Output {
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        let own = [self.link.deadline(), self.tracks.deadline()].into_iter().flatten();
+        Output::Timeout(own.fold(self.timeout, Instant::min))
+    }
+
+    /// Sends one picture of the composite with this RTP time. Anything but [`Sent::Sent`]: it was left out.
+    pub fn send_video(&mut self, picture: &VideoOut, rtp_time: u64, now: Instant) -> Sent {
+        let Some(down) = self.session.video_down.filter(|down| down.codec == picture.codec && self.is_connected()) else {
+            return Sent::Unfit;
+        };
+        let mut api = self.rtc.direct_api();
+        let queue = api.stream_tx_by_mid(down.mid, None).and_then(|stream| stream.queue_info());
+        if queue.and_then(|queue| queue.first_unsent()).is_some_and(|since| now >= since + CONGESTED) {
+            self.touch();
+            self.settle(now);
+            return Sent::Congested;
+        }
+        let time = MediaTime::from_90khz(rtp_time);
+        let Some(writer) = self.rtc.writer(down.mid) else { return Sent::Unfit };
+        let result = writer.write(down.payload_type, picture.wallclock, time, Arc::clone(&picture.data));
+        if self.written(result, now) { Sent::Sent } else { Sent::Unfit }
+    }
+
+    /// Sends one packet of the mix. False: dropped, as with video.
+    pub fn send_audio(&mut self, packet: &AudioOut, now: Instant) -> bool {
+        let Some(down) = self.session.audio_down.filter(|down| down.codec == packet.codec && self.is_connected()) else {
+            return false;
+        };
+        let time = MediaTime::new(packet.rtp_time, session::frequency(packet.codec));
+        let Some(writer) = self.rtc.writer(down.mid) else { return false };
+        let result = writer.write(down.payload_type, packet.wallclock, time, Arc::clone(&packet.data));
+        self.written(result, now)
+    }
+
+    fn written(&mut self, result: Result<(), RtcError>, now: Instant) -> bool {
+        let sent = result.is_ok();
+        self.touch();
+        self.note(result, now);
+        self.settle(now);
+        sent
+    }
+
+    /// Sends one text on the data channel. False: there is none, or it does not read.
+    pub fn send_message(&mut self, text: &str, now: Instant) -> bool {
+        self.touch();
+        let sent = self.channel.send(&mut self.rtc, text);
+        self.settle(now);
+        sent
+    }
+
+    /// A decoder needs a keyframe of `source` from the sender.
+    pub fn request_keyframe(&mut self, source: Source, now: Instant) {
+        self.tracks.request_keyframe(source, now);
+        self.settle(now);
+    }
+
+    /// Height of the largest tile that shows `source`; 0: nowhere seen.
+    pub fn want(&mut self, source: Source, height: u32, now: Instant) {
+        self.tracks.want(source, height, now);
+        self.settle(now);
+    }
+
+    /// Ends the connection, and tells the other side.
+    pub fn close(&mut self, reason: CloseReason, now: Instant) {
+        self.closing.get_or_insert(reason);
+        self.settle(now);
+    }
+
+    /// Brings the stack to rest: drain, do what events asked for, serve timeouts that are due, until nothing is left.
+    fn settle(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        for _ in 0..MAX_ROUNDS {
+            self.drain(now);
+            if self.closing.is_none() {
+                self.closing = self.link.expired(now);
+            }
+            if let Some(reason) = self.closing {
+                return self.finish(reason, now);
+            }
+            if self.channel.tidy(&mut self.rtc) || self.tracks.ask(&mut self.rtc, now) {
+                self.drained = false;
+                continue;
+            }
+            if let Some(event) = self.link.reachable(now) {
+                self.outputs.push_back(Output::Event(event));
+            }
+            if self.timeout > now {
+                return;
+            }
+            let result = self.rtc.handle_input(Input::Timeout(now));
+            self.drained = false;
+            self.note(result, now);
+        }
+        self.drain(now);
+        if self.timeout <= now {
+            metrics::counter!("mixdown_peer_spins_total").increment(1);
+            self.timeout = now + SPIN_BRAKE;
+        }
+    }
+
+    /// Takes everything out of the stack.
+    fn drain(&mut self, now: Instant) {
+        for _ in 0..MAX_POLLS {
+            match self.rtc.poll_output() {
+                Ok(str0m::Output::Timeout(at)) => {
+                    self.timeout = at;
+                    self.drained = true;
+                    if !self.rtc.is_alive() {
+                        self.closing.get_or_insert(CloseReason::InternalError);
+                    }
+                    return;
+                }
+                Ok(str0m::Output::Transmit(transmit)) => self.transmit(transmit),
+                Ok(str0m::Output::Event(event)) => self.on_event(event, now),
+                Err(error) => self.note(Err(error), now),
+            }
+        }
+        metrics::counter!("mixdown_peer_spins_total").increment(1);
+        self.closing.get_or_insert(CloseReason::InternalError);
+    }
+
+    fn transmit(&mut self, transmit: str0m::net::Transmit) {
+        let transport = match transmit.proto {
+            Protocol::Udp => Transport::Udp,
+            _ => Transport::Tcp,
+        };
+        self.meter.sent(transmit.contents.len());
+        self.outputs.push_back(Output::Transmit(Transmit {
+            transport,
+            source: transmit.source,
+            destination: transmit.destination,
+            contents: transmit.contents.into(),
+        }));
+    }
+
+    fn finish(&mut self, reason: CloseReason, now: Instant) {
+        if self.rtc.close().is_ok() {
+            self.drained = false;
+            self.drain(now);
+        }
+        debug_assert!(self.drained || !self.rtc.is_alive());
+        self.rtc.disconnect();
+        self.closed = true;
+        self.timeout = now + Duration::from_secs(86_400);
+        self.link.end();
+        self.tracks.end();
+        self.outputs.push_back(Output::Event(Event::Closed(reason)));
+    }
+
+    /// Judges an error of the stack: most end the packet that caused them, few the connection.
+    fn note(&mut self, result: Result<(), RtcError>, now: Instant) {
+        let Err(error) = result else { return };
+        let reason = match &error {
+            RtcError::Packet(mid, ..) => {
+                self.tracks.damaged(*mid);
+                "packet"
+            }
+            RtcError::Dtls(_) => {
+                self.link.dtls_failed(&error.to_string(), now);
+                "dtls"
+            }
+            RtcError::RemoteSdp(text) if text.contains("fingerprint") => {
+                self.closing.get_or_insert(CloseReason::FingerprintMismatch);
+                "fingerprint"
+            }
+            RtcError::Sctp(_) => "sctp",
+            RtcError::WriteWithoutPoll => "write_queue",
+            _ => "other",
+        };
+        tracing::debug!(%error, "the WebRTC stack refused something");
+        metrics::counter!("mixdown_peer_errors_total", "kind" => reason).increment(1);
+        if !self.rtc.is_alive() {
+            let reason = if reason == "dtls" { CloseReason::DtlsFailed } else { CloseReason::InternalError };
+            self.closing.get_or_insert(reason);
+        }
+    }
+}
+
+fn protocol(transport: Transport) -> Protocol {
+    match transport {
+        Transport::Udp => Protocol::Udp,
+        Transport::Tcp => Protocol::Tcp,
+    }
+}

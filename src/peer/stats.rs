@@ -1,0 +1,80 @@
+//! Figures of one connection.
+
+use super::types::{Event, Stats};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub struct Meter {
+    stats: Stats,
+    /// Byte counts and time at the last report.
+    mark: Option<(u64, u64, Instant)>,
+    /// Loss and round-trip time out of receiver reports since the last report.
+    reported_loss: Option<f32>,
+    reported_rtt: Option<Duration>,
+    /// The estimate that the room knows.
+    told: Option<(u32, Instant)>,
+}
+
+impl Meter {
+    pub fn received(&mut self, bytes: usize) {
+        self.stats.received_bytes += bytes as u64;
+        self.stats.received_packets += 1;
+    }
+
+    pub fn sent(&mut self, bytes: usize) {
+        self.stats.sent_bytes += bytes as u64;
+        self.stats.sent_packets += 1;
+    }
+
+    /// True: the room shall hear of it. Small changes wait for half a second.
+    pub fn estimate(&mut self, bps: u32, now: Instant) -> bool {
+        self.stats.estimate_bps = Some(bps);
+        let news = self.told.is_none_or(|(told, at)| {
+            let change = told.abs_diff(bps);
+            change > told / 10 || (change > 0 && now >= at + Duration::from_millis(500))
+        });
+        if news {
+            self.told = Some((bps, now));
+        }
+        news
+    }
+
+    /// A receiver report about one of our streams.
+    pub fn egress(&mut self, loss: Option<f32>, rtt: Option<Duration>) {
+        if let Some(loss) = loss {
+            self.reported_loss = Some(self.reported_loss.unwrap_or(0.0).max(loss));
+        }
+        self.reported_rtt = rtt.or(self.reported_rtt);
+    }
+
+    /// Our own report about one of the sender's streams.
+    pub fn ingress(&mut self, loss: Option<f32>) {
+        if let Some(loss) = loss {
+            self.stats.loss_up = loss.clamp(0.0, 1.0);
+        }
+    }
+
+    /// Once a second: what the room is told.
+    pub fn report(&mut self, egress_loss: Option<f32>, rtt: Option<Duration>, now: Instant) -> Option<Event> {
+        if let Some((received, sent, since)) = self.mark {
+            let seconds = now.saturating_duration_since(since).as_secs_f64().max(0.001);
+            let rate = |bytes: u64| ((bytes * 8) as f64 / seconds) as u32;
+            self.stats.receive_bitrate_bps = rate(self.stats.received_bytes - received);
+            self.stats.send_bitrate_bps = rate(self.stats.sent_bytes - sent);
+        }
+        self.mark = Some((self.stats.received_bytes, self.stats.sent_bytes, now));
+        let loss = self.reported_loss.take().or(egress_loss);
+        let rtt = self.reported_rtt.take().or(rtt);
+        if let Some(rtt) = rtt {
+            self.stats.rtt_ms = Some(rtt.as_secs_f32() * 1_000.0);
+        }
+        if let Some(loss) = loss {
+            self.stats.loss_down = loss.clamp(0.0, 1.0);
+        }
+        (loss.is_some() || rtt.is_some()).then_some(Event::Report { loss: self.stats.loss_down, rtt })
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+}

@@ -1,0 +1,201 @@
+//! Where work runs: worker threads in the server, the caller's own thread in tests on virtual time.
+
+use crate::runtime::clock;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Runs jobs. Cheap to clone.
+#[derive(Clone)]
+pub enum Pool {
+    /// Worker threads of our own, one per core by default.
+    Threads(Arc<rayon::ThreadPool>),
+    /// At once, on the caller's thread: deterministic.
+    Inline,
+}
+
+impl Pool {
+    pub fn threads(count: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let name = |n| format!("worker-{n}");
+        rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(name).build().map(|pool| Self::Threads(Arc::new(pool)))
+    }
+
+    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
+        match self {
+            Self::Threads(pool) => pool.spawn(job),
+            Self::Inline => job(),
+        }
+    }
+
+    /// Does a job for each item, on all workers that are free; the caller takes part and waits. Without a detour where there is one item.
+    pub fn each<T: Send>(&self, items: &mut [T], job: impl Fn(&mut T) + Sync) {
+        let job = &job;
+        match (self, items) {
+            (Self::Threads(pool), [first, others @ ..]) if !others.is_empty() => pool.scope(|scope| {
+                for item in others {
+                    scope.spawn(move |_| job(item));
+                }
+                job(first);
+            }),
+            (_, items) => items.iter_mut().for_each(job),
+        }
+    }
+
+    fn step<S: Stage>(&self, stage: &mut S, input: S::Input) {
+        let Self::Threads(_) = self else { return stage.step(input) };
+        let begun = clock::now();
+        stage.step(input);
+        let now = clock::now();
+        stage.spent(now.saturating_duration_since(begun), now);
+    }
+}
+
+/// What a strand steps: one stage with its private state.
+pub trait Stage: Send + 'static {
+    type Input: Send;
+
+    fn step(&mut self, input: Self::Input);
+
+    /// The step before took `work`, and was done at `now`. Told on worker threads alone: on virtual time work takes none.
+    fn spent(&mut self, _work: Duration, _now: Instant) {}
+
+    /// It has panicked and is about to be dropped: tells whoever depends on it.
+    fn failed(&self) {}
+}
+
+/// A stage with a bounded inbox whose inputs are stepped one after another, on whichever worker is free.
+/// Strands never wait for each other; a panic ends the one stage, which then swallows its inputs.
+pub struct Strand<S: Stage> {
+    pool: Pool,
+    inbox: Mutex<Inbox<S::Input>>,
+    /// `None` after a panic. Only the one job in flight takes this lock.
+    stage: Mutex<Option<S>>,
+}
+
+struct Inbox<I> {
+    waiting: VecDeque<I>,
+    capacity: usize,
+    running: bool,
+}
+
+/// The inbox was full: the input comes back.
+#[derive(Debug)]
+pub struct Full<I>(pub I);
+
+impl<S: Stage> Strand<S> {
+    pub fn new(pool: Pool, stage: S, capacity: usize) -> Arc<Self> {
+        let inbox = Inbox { waiting: VecDeque::with_capacity(capacity), capacity, running: false };
+        Arc::new(Self { pool, inbox: Mutex::new(inbox), stage: Mutex::new(Some(stage)) })
+    }
+
+    /// Hands over an input. Never blocks on the stage's work.
+    pub fn push(self: &Arc<Self>, input: S::Input) -> Result<(), Full<S::Input>> {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        if inbox.waiting.len() >= inbox.capacity {
+            return Err(Full(input));
+        }
+        inbox.waiting.push_back(input);
+        let idle = !std::mem::replace(&mut inbox.running, true);
+        drop(inbox);
+        if idle {
+            let strand = Arc::clone(self);
+            self.pool.run(move || strand.drain());
+        }
+        Ok(())
+    }
+
+    /// Whether inputs wait or are being stepped.
+    pub fn is_busy(&self) -> bool {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).running
+    }
+
+    fn drain(&self) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let next = {
+                let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+                let next = inbox.waiting.pop_front();
+                inbox.running = next.is_some();
+                next
+            };
+            let Some(input) = next else { return };
+            let Some(alive) = stage.as_mut() else { continue };
+            let pool = &self.pool;
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.step(alive, input))).is_err() {
+                metrics::counter!("mixdown_panics_total", "unit" => "stage").increment(1);
+                alive.failed();
+                *stage = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    struct Record(mpsc::Sender<u32>);
+
+    impl Stage for Record {
+        type Input = u32;
+
+        fn step(&mut self, input: u32) {
+            assert!(input != 13, "this input is poison");
+            self.0.send(input).unwrap();
+        }
+
+        fn spent(&mut self, _: Duration, _: Instant) {
+            self.0.send(u32::MAX).unwrap();
+        }
+
+        fn failed(&self) {
+            self.0.send(0).unwrap();
+        }
+    }
+
+    #[test]
+    fn inputs_are_stepped_in_order_on_many_threads() {
+        let (sender, receiver) = mpsc::channel();
+        let strand = Strand::new(Pool::threads(4).unwrap(), Record(sender), 10_000);
+        (100..5_000).for_each(|n| strand.push(n).unwrap());
+        let seen: Vec<u32> = receiver.iter().filter(|n| *n != u32::MAX).take(4_900).collect();
+        assert!(seen.is_sorted());
+    }
+
+    #[test]
+    fn a_panic_ends_the_stage_alone_which_tells_of_it() {
+        let (sender, receiver) = mpsc::channel();
+        let strand = Strand::new(Pool::Inline, Record(sender), 4);
+        for n in [1, 13, 2] {
+            strand.push(n).unwrap();
+        }
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
+    fn each_item_is_worked_on_once_also_from_within_a_worker() {
+        for pool in [Pool::threads(2).unwrap(), Pool::Inline] {
+            let (sender, receiver) = mpsc::channel();
+            let inner = pool.clone();
+            pool.run(move || {
+                let mut items = [1, 2, 3, 4, 5];
+                inner.each(&mut items, |item| *item *= 10);
+                sender.send(items).unwrap();
+            });
+            assert_eq!(receiver.recv().unwrap(), [10, 20, 30, 40, 50]);
+        }
+    }
+
+    #[test]
+    fn work_is_measured_on_worker_threads_alone() {
+        for (pool, told) in [(Pool::threads(1).unwrap(), true), (Pool::Inline, false)] {
+            let (sender, receiver) = mpsc::channel();
+            let strand = Strand::new(pool, Record(sender), 4);
+            strand.push(1).unwrap();
+            strand.push(2).unwrap();
+            let seen: Vec<u32> = receiver.iter().take(if told { 3 } else { 2 }).collect();
+            assert_eq!(seen[1] == u32::MAX, told);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The thread of one recording: wait, read the clock once, step the session, write what comes of it. And the handle by which
+//! the media plane feeds it without ever waiting.
+
+use super::disk::Disk;
+use super::manifest::{Manifest, Reason, State};
+use super::mp4::Kind;
+use super::queue::{Command, Item, Need, Queue};
+use super::session::{Output, Session};
+use super::store::{Lease, Store};
+use super::timeline::{PauseMode, TimelineEvent};
+use super::writer::{Fault, Totals, Writer};
+use super::{Event, Report};
+use crate::ids::RecordingId;
+use crate::media::{AudioOut, VideoOut};
+use crate::runtime::clock;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often the thread looks at what has come. Waking it for every packet would cost more than all else that it does.
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// Feeds one recording. No method waits for the disk. Dropped, it stops the recording.
+pub struct Recorder {
+    id: RecordingId,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+impl Recorder {
+    /// Starts the thread, which makes the files in `folder` and says [`Event::Ready`], or ends.
+    pub(super) fn start(
+        store: &Store,
+        manifest: Manifest,
+        folder: impl FnOnce(&Store) -> io::Result<Box<dyn Disk>> + Send + 'static,
+        report: Arc<dyn Report>,
+    ) -> io::Result<Self> {
+        let id = manifest.id;
+        let shared = Arc::new(Shared { queue: Mutex::new(Queue::new(store.settings().queue())), wake: Condvar::new() });
+        let recorder = Self { id, shared: Arc::clone(&shared) };
+        let (store, lease) = (store.clone(), store.lease(id).ok_or(io::ErrorKind::AlreadyExists)?);
+        let thread = std::thread::Builder::new().name("record".into());
+        thread.spawn(move || live(&shared, &store, lease, manifest, folder, report.as_ref()))?;
+        Ok(recorder)
+    }
+
+    pub fn id(&self) -> RecordingId {
+        self.id
+    }
+
+    /// Offers a picture. Where the answer is [`Need::Keyframe`], the encoder is to be asked for one.
+    pub fn video(&self, picture: &VideoOut) -> Need {
+        self.push(|queue| queue.video(picture))
+    }
+
+    /// Offers a packet of the mix.
+    pub fn audio(&self, packet: &AudioOut) {
+        self.push(|queue| queue.audio(packet));
+    }
+
+    /// Puts an event into the timeline, at what the recording has come to.
+    pub fn note(&self, event: TimelineEvent) {
+        self.push(|queue| queue.note(event, None, clock::wall()));
+    }
+
+    /// Puts an event into the timeline at the picture with this RTP time (90 kHz).
+    pub fn note_at(&self, event: TimelineEvent, rtp_time: u64) {
+        self.push(|queue| queue.note(event, Some(rtp_time), clock::wall()));
+    }
+
+    /// False: it pauses already, or ends. `slate`: a coded keyframe of the recording's codec that stands meanwhile, only with [`PauseMode::Slate`].
+    pub fn pause(&self, mode: PauseMode, slate: Option<Arc<[u8]>>) -> bool {
+        self.push(|queue| queue.command(Command::Pause { mode, slate }, clock::wall()))
+    }
+
+    /// False: it does not pause.
+    pub fn resume(&self) -> bool {
+        self.push(|queue| queue.command(Command::Resume, clock::wall()))
+    }
+
+    /// False: it is stopped already. [`Event::Ended`] follows when all is closed.
+    pub fn stop(&self, reason: Reason) -> bool {
+        self.push(|queue| queue.command(Command::Stop(reason), clock::wall()))
+    }
+
+    fn push<T>(&self, into: impl FnOnce(&mut Queue) -> T) -> T {
+        let mut queue = self.shared.queue();
+        let result = into(&mut queue);
+        if queue.is_urgent() {
+            self.shared.wake.notify_one();
+        }
+        result
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.stop(Reason::RoomEnded);
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self) {
+        let queue = self.queue();
+        drop(self.wake.wait_timeout_while(queue, PERIOD, |queue| !queue.is_urgent()));
+    }
+
+    fn pop(&self) -> Option<Item> {
+        self.queue().pop()
+    }
+}
+
+fn live(
+    shared: &Shared,
+    store: &Store,
+    lease: Lease,
+    manifest: Manifest,
+    folder: impl FnOnce(&Store) -> io::Result<Box<dyn Disk>>,
+    report: &dyn Report,
+) {
+    let id = manifest.id;
+    let mut failed = manifest.clone();
+    let ended = catch_unwind(AssertUnwindSafe(|| record(shared, store, manifest, folder, report)));
+    // Nobody feeds what is no more.
+    shared.queue().close();
+    drop(lease);
+    let manifest = ended.unwrap_or_else(|_| {
+        metrics::counter!("mixdown_panics_total", "unit" => "recorder").increment(1);
+        (failed.state, failed.reason) = (State::Failed, Some(Reason::InternalError));
+        store.recover(id, Reason::InternalError, clock::wall()).unwrap_or(failed)
+    });
+    let state = if manifest.state == State::Complete { "complete" } else { "failed" };
+    metrics::counter!("mixdown_recordings_total", "state" => state).increment(1);
+    report.event(id, Event::Ended(Box::new(manifest)));
+}
+
+/// From the first file to the last.
+fn record(
+    shared: &Shared,
+    store: &Store,
+    manifest: Manifest,
+    folder: impl FnOnce(&Store) -> io::Result<Box<dyn Disk>>,
+    report: &dyn Report,
+) -> Manifest {
+    let mut failed = manifest.clone();
+    let options = store.settings().writer();
+    let begun = folder(store).map_err(Fault::from).and_then(|disk| Writer::begin(disk, options, store.usage(), manifest, clock::now()));
+    let mut writer = match begun {
+        Ok(writer) => writer,
+        Err(fault) => {
+            tracing::error!(recording = %failed.id, %fault, "a recording cannot begin");
+            (failed.state, failed.reason) = (State::Failed, Some(fault.reason()));
+            return failed;
+        }
+    };
+    report.event(failed.id, Event::Ready);
+    let mut session = Session::new(store.settings().session());
+    let reason = loop {
+        shared.wait();
+        match step(shared, &mut session, &mut writer, report) {
+            Ok(None) => {}
+            Ok(Some(reason)) => break reason,
+            Err(fault) => {
+                tracing::error!(recording = %failed.id, %fault, "a recording ends");
+                break fault.reason();
+            }
+        }
+    };
+    shared.queue().close();
+    writer.finish(totals(&session, reason), clock::wall())
+}
+
+/// Takes all that has come. The reason where the recording ends.
+fn step(shared: &Shared, session: &mut Session, writer: &mut Writer, report: &dyn Report) -> Result<Option<Reason>, Fault> {
+    let (now, wall) = (clock::now(), clock::wall());
+    while let Some(item) = shared.pop() {
+        session.handle(item, wall);
+        while let Some(output) = session.poll_output() {
+            writer.write(&output, now, wall)?;
+            match output {
+                Output::End { reason, .. } => return Ok(Some(reason)),
+                Output::Broken => shared.queue().break_off(),
+                Output::State(state) => report.event(writer.manifest().id, Event::State(state)),
+                Output::Head { .. } | Output::Fragment(_) | Output::Line(_) => {}
+            }
+        }
+    }
+    writer.tick(now)?;
+    Ok(None)
+}
+
+fn totals(session: &Session, reason: Reason) -> Totals {
+    let ((pictures, lost_pictures), (packets, lost_packets)) = (session.count(Kind::Video), session.count(Kind::Audio));
+    Totals { reason, duration: session.duration(), pictures, packets, lost_pictures, lost_packets }
+}

@@ -1,0 +1,240 @@
+//! The folder of all recordings: a folder for each, named by its id.
+//!
+//! At the start it says which recordings a dead process left unfinished; [`Store::recover`] closes them. It lists, opens and deletes,
+//! and [`Store::sweep`] removes what is older than it may be. All of it reads and writes files and may wait for the disk: call it
+//! where waiting is allowed. One server at a time has the folder.
+
+use super::Settings;
+use super::disk::{self, CHAPTERS, Local, MANIFEST, MEDIA, TIMELINE};
+use super::manifest::{Manifest, Reason};
+use super::writer::{self, Usage};
+use crate::ids::{RecordingId, RoomId};
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+const LOCK: &str = "lock";
+/// In front of the name of a folder that is being removed.
+const DELETED: &str = "deleted-";
+
+/// Why the folder cannot be used. One line with key and remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("recordings.folder: cannot use {folder}: {error}; name a folder that this user may write to", folder = .folder.display())]
+    Folder { folder: PathBuf, error: io::Error },
+    #[error("recordings.folder: {folder} is in use by another server; give each its own", folder = .0.display())]
+    Busy(PathBuf),
+}
+
+/// Why a recording is not deleted or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no such recording, or it has no such file")]
+    Unknown,
+    /// Stop it first.
+    #[error("the recording is not finished")]
+    Running,
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+}
+
+/// What can be read of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Media,
+    Timeline,
+    Chapters,
+    Manifest,
+}
+
+impl Part {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Media => MEDIA,
+            Self::Timeline => TIMELINE,
+            Self::Chapters => CHAPTERS,
+            Self::Manifest => MANIFEST,
+        }
+    }
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    root: Local,
+    usage: Arc<Usage>,
+    running: Mutex<BTreeSet<RecordingId>>,
+    changed: Condvar,
+    /// Held as long as the store lives.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the folder, and makes it where it is missing. Gives the recordings that were not finished.
+    pub fn open(settings: Settings) -> Result<(Self, Vec<RecordingId>), Error> {
+        let folder = settings.folder.clone();
+        let fault = |error| Error::Folder { folder: folder.clone(), error };
+        let root = Local::root(&settings.folder).map_err(fault)?;
+        let lock = root.lock_file(LOCK).map_err(fault)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => Error::Busy(folder.clone()),
+            TryLockError::Error(error) => fault(error),
+        })?;
+        let names = root.names().map_err(fault)?;
+        for name in names.iter().filter(|name| name.starts_with(DELETED)) {
+            remove(&root, name).map_err(fault)?;
+        }
+        let ids: Vec<RecordingId> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        let bytes = ids.iter().filter_map(|id| root.open_folder(&id.to_string()).and_then(|folder| folder.bytes()).ok()).sum();
+        let usage = Usage::new(bytes, settings.max_bytes);
+        let inner = Inner { settings, root, usage, running: Mutex::new(BTreeSet::new()), changed: Condvar::new(), _lock: lock };
+        let store = Self(Arc::new(inner));
+        let unfinished = ids.into_iter().filter(|id| !store.manifest(*id).is_ok_and(|manifest| manifest.state.is_final()));
+        let unfinished = unfinished.collect();
+        Ok((store, unfinished))
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Bytes of all recordings together.
+    pub fn bytes(&self) -> u64 {
+        self.0.usage.bytes()
+    }
+
+    /// Closes a recording that was left unfinished, marks it and gives its manifest. Reads all of it for the checksum.
+    pub fn recover(&self, id: RecordingId, reason: Reason, wall: SystemTime) -> Result<Manifest, Refusal> {
+        if self.is_running(id) {
+            return Err(Refusal::Running);
+        }
+        let folder = self.folder(id)?;
+        let unknown: Option<RoomId> = "unknown".parse().ok();
+        let fallback = unknown.map(|room| Manifest::new(id, &room, "", crate::runtime::clock::rfc3339(wall))).ok_or(Refusal::Unknown)?;
+        let before = folder.bytes()?;
+        let manifest = writer::recover(&folder, fallback, reason, wall)?;
+        self.0.usage.give_back(before);
+        self.0.usage.add(manifest.bytes());
+        metrics::counter!("mixdown_recordings_total", "state" => "interrupted").increment(1);
+        tracing::warn!(recording = %id, duration_ms = manifest.duration_ms, "a recording was interrupted");
+        Ok(manifest)
+    }
+
+    pub fn manifest(&self, id: RecordingId) -> Result<Manifest, Refusal> {
+        let text = disk::read(&self.folder(id)?, MANIFEST).map_err(unknown_or_disk)?;
+        serde_json::from_slice(&text).map_err(|error| Refusal::Disk(error.into()))
+    }
+
+    /// All that can be read, the newest first.
+    pub fn list(&self) -> io::Result<Vec<Manifest>> {
+        let ids = self.0.root.names()?.into_iter().filter_map(|name| name.parse().ok());
+        let mut manifests: Vec<Manifest> = ids.filter_map(|id| self.manifest(id).ok()).collect();
+        manifests.sort_by(|a, b| (&b.started_at, b.id).cmp(&(&a.started_at, a.id)));
+        Ok(manifests)
+    }
+
+    /// A file for reading. While the recording runs its media grow.
+    pub fn reader(&self, id: RecordingId, part: Part) -> Result<File, Refusal> {
+        self.folder(id)?.reader(part.name()).map_err(unknown_or_disk)
+    }
+
+    pub fn delete(&self, id: RecordingId) -> Result<(), Refusal> {
+        let name = id.to_string();
+        let gone = format!("{DELETED}{name}");
+        let folder = self.folder(id)?;
+        {
+            let running = self.running();
+            if running.contains(&id) {
+                return Err(Refusal::Running);
+            }
+            disk::Disk::rename(&self.0.root, &name, &gone)?;
+        }
+        self.0.usage.give_back(folder.bytes()?);
+        Ok(remove(&self.0.root, &gone)?)
+    }
+
+    /// Deletes what ended longer ago than recordings are kept.
+    pub fn sweep(&self, wall: SystemTime) -> io::Result<Vec<RecordingId>> {
+        let Some(limit) = self.0.settings.retention.and_then(|retention| wall.checked_sub(retention)) else { return Ok(Vec::new()) };
+        let is_old = |manifest: &Manifest| manifest.state.is_final() && ended(manifest).is_some_and(|ended| ended < limit);
+        let old = self.list()?.into_iter().filter(is_old).map(|manifest| manifest.id);
+        Ok(old.filter(|id| self.delete(*id).inspect_err(|error| tracing::warn!(%error, recording = %id, "not deleted")).is_ok()).collect())
+    }
+
+    /// Waits until no recording runs any more, or for so long; gives how many still do.
+    pub fn wait(&self, timeout: Duration) -> usize {
+        let idle = self.0.changed.wait_timeout_while(self.running(), timeout, |running| !running.is_empty());
+        let (running, _) = idle.unwrap_or_else(PoisonError::into_inner);
+        running.len()
+    }
+
+    fn folder(&self, id: RecordingId) -> Result<Local, Refusal> {
+        self.0.root.open_folder(&id.to_string()).map_err(unknown_or_disk)
+    }
+
+    fn is_running(&self, id: RecordingId) -> bool {
+        self.running().contains(&id)
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeSet<RecordingId>> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn usage(&self) -> Arc<Usage> {
+        Arc::clone(&self.0.usage)
+    }
+
+    pub(super) fn create_folder(&self, id: RecordingId) -> io::Result<Local> {
+        self.0.root.create_folder(&id.to_string())
+    }
+
+    /// Until the lease is dropped nobody else touches the recording. `None`: somebody has it.
+    pub(super) fn lease(&self, id: RecordingId) -> Option<Lease> {
+        self.running().insert(id).then(|| Lease { store: self.clone(), id })
+    }
+}
+
+/// A recording that runs.
+pub(super) struct Lease {
+    store: Store,
+    id: RecordingId,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.store.running().remove(&self.id);
+        self.store.0.changed.notify_all();
+    }
+}
+
+fn unknown_or_disk(error: io::Error) -> Refusal {
+    // Links and whatever else is in a folder's or a file's place is none of ours.
+    let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    match error.kind() {
+        _ if is_link => Refusal::Unknown,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => Refusal::Unknown,
+        _ => Refusal::Disk(error),
+    }
+}
+
+fn remove(root: &Local, name: &str) -> io::Result<()> {
+    let folder = root.open_folder(name)?;
+    for file in folder.names()? {
+        disk::remove_if_there(&folder, &file)?;
+    }
+    root.remove_folder(name)
+}
+
+fn ended(manifest: &Manifest) -> Option<SystemTime> {
+    let text = manifest.ended_at.as_ref()?;
+    time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok().map(SystemTime::from)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,371 @@
+use super::*;
+use crate::ids::{CanvasId, RenditionId, Source, TrackId};
+use crate::peer::types::Codec;
+use mixdown_codecs::{AudioCodec, VideoCodec};
+use model::{Selector, SelfView};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn room() -> Room {
+    Room::new("test".parse().unwrap(), Settings::default(), Arc::default())
+}
+
+fn arrival(n: u128, video: VideoCodec) -> Arrival {
+    Arrival {
+        id: ParticipantId(n),
+        kind: Kind::Participant,
+        name: format!("person {n}"),
+        identity: None,
+        role: None,
+        view: None,
+        waits: false,
+        negotiated: Negotiated {
+            sends: vec![(Source::Camera, Codec::Video(video)), (Source::Microphone, Codec::Audio(AudioCodec::Opus))],
+            video_down: Some(video),
+            audio_down: Some(AudioCodec::Opus),
+        },
+    }
+}
+
+fn connect(room: &mut Room, n: u128, video: VideoCodec) {
+    room.join(arrival(n, video)).unwrap();
+    room.link(ParticipantId(n), Link::Up);
+}
+
+/// How many encodes run.
+fn renditions(room: &Room) -> usize {
+    room.plan().canvases.values().map(|canvas| canvas.renditions.len()).sum()
+}
+
+#[test]
+fn equal_subscribers_share_one_rendition_and_codecs_part_them() {
+    let mut room = room();
+    for n in 1..=3 {
+        connect(&mut room, n, VideoCodec::H264);
+    }
+    assert_eq!(renditions(&room), 1);
+    connect(&mut room, 4, VideoCodec::Vp8);
+    assert_eq!(renditions(&room), 2);
+    assert_eq!(room.plan().feeds.values().collect::<BTreeSet<_>>().len(), 2);
+}
+
+#[test]
+fn nobody_watching_means_nothing_runs() {
+    let mut room = room();
+    let mut publisher = arrival(1, VideoCodec::H264);
+    publisher.kind = Kind::Publisher;
+    publisher.negotiated.video_down = None;
+    publisher.negotiated.audio_down = None;
+    room.join(publisher).unwrap();
+    room.link(ParticipantId(1), Link::Up);
+    assert!(room.plan().canvases.is_empty() && room.plan().wanted.is_empty() && room.plan().sound.listeners.is_empty());
+}
+
+#[test]
+fn a_muted_camera_is_not_wanted() {
+    let mut room = room();
+    connect(&mut room, 1, VideoCodec::H264);
+    let track = TrackId { participant: ParticipantId(1), source: Source::Camera };
+    assert!(room.plan().wanted.contains_key(&track));
+    room.take_changes();
+    room.patch(ParticipantId(1), ParticipantPatch { muted_video: Some(true), ..Default::default() }).unwrap();
+    assert!(room.take_changes().contains(&Change::Wanted { track, height: 0 }));
+}
+
+#[test]
+fn a_locked_or_full_room_admits_nobody() {
+    let mut room = room();
+    room.update(RoomPatch { max_participants: Some(1), ..Default::default() }).unwrap();
+    connect(&mut room, 1, VideoCodec::H264);
+    assert_eq!(room.join(arrival(2, VideoCodec::H264)), Err(Error::Full(1)));
+    room.update(RoomPatch { max_participants: Some(9), locked: Some(true), ..Default::default() }).unwrap();
+    assert_eq!(room.join(arrival(2, VideoCodec::H264)), Err(Error::Locked));
+}
+
+#[test]
+fn an_invalid_canvas_is_refused_whole() {
+    let mut room = room();
+    let canvas = Canvas { width: 1281, ..Canvas::default() };
+    let patch = RoomPatch { canvas: Some(canvas), locked: Some(true), ..Default::default() };
+    assert!(matches!(room.update(patch), Err(Error::Invalid { pointer: "/canvas", .. })));
+    assert!(!room.locked());
+}
+
+fn view(room: &mut Room, name: &str, patch: ViewPatch) {
+    room.put_view(name, patch, Expect::Anything).unwrap();
+}
+
+fn watch(room: &mut Room, n: u128, view: &str) {
+    room.patch(ParticipantId(n), ParticipantPatch { view: Some(view.into()), ..Default::default() }).unwrap();
+}
+
+fn of(kind: mixdown_layouts::layout::Kind) -> ViewPatch {
+    ViewPatch { layout: Some(Layout { kind, ..Layout::default() }), ..Default::default() }
+}
+
+/// Who has a tile in what `n` watches.
+fn seen_by(room: &Room, n: u128) -> BTreeSet<u128> {
+    let (canvas, ..) = room.plan().watched(ParticipantId(n)).unwrap();
+    room.plan().canvases[&canvas].scene.tiles.iter().map(|tile| u128::from(tile.person.0)).collect()
+}
+
+#[test]
+fn views_of_equal_content_share_canvas_and_encode_whatever_their_names() {
+    let mut room = room();
+    view(&mut room, "stage", ViewPatch::default());
+    view(&mut room, "lobby", of(mixdown_layouts::layout::Kind::Speaker));
+    for n in 1..=3 {
+        connect(&mut room, n, VideoCodec::H264);
+    }
+    watch(&mut room, 2, "stage");
+    assert_eq!((room.plan().canvases.len(), renditions(&room)), (1, 1));
+    assert_eq!(room.plan().shared("main"), room.plan().shared("stage"));
+    watch(&mut room, 3, "lobby");
+    assert_eq!(room.plan().canvases.len(), 2);
+    view(&mut room, "lobby", ViewPatch::default());
+    assert_eq!((room.plan().canvases.len(), renditions(&room)), (1, 1), "what becomes equal is one again");
+}
+
+#[test]
+fn a_change_of_layout_keeps_canvas_and_encode_and_who_did_not_change_notices_nothing() {
+    let mut room = room();
+    view(&mut room, "stage", ViewPatch::default());
+    connect(&mut room, 1, VideoCodec::H264);
+    room.take_changes();
+    room.update_view(MAIN_VIEW, of(mixdown_layouts::layout::Kind::Speaker)).unwrap();
+    assert!(
+        !room.take_changes().iter().any(|change| !matches!(change, Change::Scene { .. })),
+        "no stage is opened or closed, no feed moves"
+    );
+    room.update_view(MAIN_VIEW, of(mixdown_layouts::layout::Kind::Auto)).unwrap();
+    connect(&mut room, 2, VideoCodec::H264);
+    watch(&mut room, 2, "stage");
+    let before = room.plan().feeds.clone();
+    room.update_view(MAIN_VIEW, of(mixdown_layouts::layout::Kind::Speaker)).unwrap();
+    assert_eq!(before[&ParticipantId(2)], room.plan().feeds[&ParticipantId(2)], "the other view stays where it is");
+    assert_ne!(before[&ParticipantId(1)], room.plan().feeds[&ParticipantId(1)]);
+}
+
+#[test]
+fn filters_show_who_is_meant_and_nobody_else() {
+    let mut room = room();
+    for n in 1..=4 {
+        connect(&mut room, n, VideoCodec::H264);
+    }
+    room.patch(ParticipantId(2), ParticipantPatch { role: Some("panel".into()), ..Default::default() }).unwrap();
+    room.patch(ParticipantId(3), ParticipantPatch { role: Some("panel".into()), ..Default::default() }).unwrap();
+    let panel = vec![Selector::Role("panel".into()), Selector::Participant(ParticipantId(4))];
+    view(
+        &mut room,
+        "stage",
+        ViewPatch { include: Some(panel), exclude: Some(vec![Selector::Participant(ParticipantId(3))]), ..Default::default() },
+    );
+    watch(&mut room, 1, "stage");
+    assert_eq!(seen_by(&room, 1), BTreeSet::from([2, 4]));
+    assert_eq!(seen_by(&room, 2), BTreeSet::from([1, 2, 3, 4]), "main is as before");
+    room.patch(ParticipantId(1), ParticipantPatch { role: Some("panel".into()), ..Default::default() }).unwrap();
+    assert_eq!(seen_by(&room, 1), BTreeSet::from([1, 2, 4]), "who gets the role is shown at once");
+    view(&mut room, "stage", ViewPatch { include: Some(vec![Selector::Kind(model::ParticipantKind::Viewer)]), ..Default::default() });
+    assert_eq!(seen_by(&room, 1), BTreeSet::new());
+}
+
+#[test]
+fn without_me_is_a_picture_each_for_those_who_are_visible_up_to_the_cap() {
+    let mut room = Room::new("test".parse().unwrap(), Settings { max_private_pictures: 2, ..Settings::default() }, Arc::default());
+    for n in 1..=3 {
+        connect(&mut room, n, VideoCodec::H264);
+    }
+    let mut viewer = arrival(9, VideoCodec::H264);
+    (viewer.kind, viewer.negotiated.sends) = (Kind::Viewer, Vec::new());
+    room.join(viewer).unwrap();
+    room.link(ParticipantId(9), Link::Up);
+    room.update_view(MAIN_VIEW, ViewPatch { own: Some(SelfView::Exclude), ..Default::default() }).unwrap();
+    assert_eq!((seen_by(&room, 1), seen_by(&room, 2)), (BTreeSet::from([2, 3]), BTreeSet::from([1, 3])));
+    for n in [3, 9] {
+        assert_eq!(seen_by(&room, n), BTreeSet::from([1, 2, 3]), "beyond the cap and out of the picture people share");
+    }
+    assert_eq!(room.plan().canvases.len(), 3);
+    room.active_speaker(ParticipantId(2));
+    room.active_speaker(ParticipantId(1));
+    room.update_view(MAIN_VIEW, of(mixdown_layouts::layout::Kind::Speaker)).unwrap();
+    let (canvas, ..) = room.plan().watched(ParticipantId(1)).unwrap();
+    let largest = room.plan().canvases[&canvas].scene.tiles.iter().max_by_key(|tile| tile.rect.width).unwrap().person;
+    assert_eq!(largest, PersonId(2), "who has the floor sees who had it before");
+}
+
+#[test]
+fn who_watches_a_view_that_is_deleted_watches_main() {
+    let mut room = room();
+    connect(&mut room, 1, VideoCodec::H264);
+    view(&mut room, "stage", of(mixdown_layouts::layout::Kind::Speaker));
+    watch(&mut room, 1, "stage");
+    room.delete_view("stage", Expect::Anything).unwrap();
+    assert_eq!(room.member(ParticipantId(1)).unwrap().view, MAIN_VIEW);
+    assert_eq!(room.plan().names.keys().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [MAIN_VIEW]);
+    assert_eq!(room.delete_view(MAIN_VIEW, Expect::Anything), Err(Error::MainView));
+}
+
+#[test]
+fn a_small_upright_screen_is_given_the_alternative_that_suits_it() {
+    let mut room = room();
+    connect(&mut room, 1, VideoCodec::H264);
+    let phone = Canvas { width: 360, height: 640, ..Canvas::default() };
+    view(&mut room, "phone", ViewPatch { canvas: Some(phone), ..Default::default() });
+    let width = |room: &Room| room.plan().watched(ParticipantId(1)).unwrap().1.size.width;
+    room.hint(ParticipantId(1), Size::new(390, 760));
+    assert_eq!(width(&room), 1280, "only what the view names as its alternative");
+    room.update_view(MAIN_VIEW, ViewPatch { alternatives: Some(vec!["phone".into()]), ..Default::default() }).unwrap();
+    assert_eq!(width(&room), 360);
+    room.hint(ParticipantId(1), Size::new(1600, 900));
+    assert_eq!(width(&room), 1280, "the phone was turned");
+}
+
+/// Runs changes the way the stages do and refuses what they would trip over.
+#[derive(Default)]
+struct Stages {
+    canvases: BTreeMap<CanvasId, u32>,
+    renditions: BTreeMap<RenditionId, CanvasId>,
+    feeds: BTreeMap<ParticipantId, RenditionId>,
+    wanted: BTreeSet<TrackId>,
+    speakers: BTreeSet<ParticipantId>,
+    mixes: BTreeSet<sound::MixId>,
+    listeners: BTreeMap<ParticipantId, sound::MixId>,
+}
+
+impl Stages {
+    fn run(&mut self, change: Change) {
+        match change {
+            Change::CanvasOpened { canvas, fps } => assert!(self.canvases.insert(canvas, fps).is_none(), "opened twice"),
+            Change::Scene { canvas, .. } => assert!(self.canvases.contains_key(&canvas), "scene for a closed canvas"),
+            Change::RenditionOpened { canvas, id, key } => {
+                assert_eq!(self.canvases.get(&canvas), Some(&key.fps), "rendition in a canvas of another rate");
+                assert!(self.renditions.insert(id, canvas).is_none());
+            }
+            Change::Feed { participant, rendition: Some(id) } => {
+                assert!(self.renditions.contains_key(&id), "feed of a closed rendition");
+                self.feeds.insert(participant, id);
+            }
+            Change::Feed { participant, rendition: None } => assert!(self.feeds.remove(&participant).is_some()),
+            Change::Wanted { track, height: 0 } => assert!(self.wanted.remove(&track)),
+            Change::Wanted { track, .. } => _ = self.wanted.insert(track),
+            Change::Speaker { participant, .. } => _ = self.speakers.insert(participant),
+            Change::SpeakerLeft(id) => assert!(self.speakers.remove(&id)),
+            Change::Mix { mix, .. } => _ = self.mixes.insert(mix),
+            Change::Listener { participant, mix, .. } => {
+                assert!(self.mixes.contains(&mix), "a closed mix is heard");
+                self.listeners.insert(participant, mix);
+            }
+            Change::ListenerLeft(id) => assert!(self.listeners.remove(&id).is_some()),
+            Change::MixClosed(mix) => {
+                assert!(!self.listeners.values().any(|heard| *heard == mix), "closed with listeners");
+                assert!(self.mixes.remove(&mix));
+            }
+            Change::Hold(_) | Change::Chime(_) | Change::Floors(_) => {}
+            Change::RenditionClosed { id, .. } => assert!(self.renditions.remove(&id).is_some()),
+            Change::CanvasClosed { canvas } => {
+                assert!(!self.renditions.values().any(|of| *of == canvas), "closed with renditions open");
+                assert!(self.canvases.remove(&canvas).is_some());
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.canvases.is_empty()
+            && self.renditions.is_empty()
+            && self.feeds.is_empty()
+            && self.wanted.is_empty()
+            && self.speakers.is_empty()
+            && self.mixes.is_empty()
+            && self.listeners.is_empty()
+    }
+}
+
+const VIEWS: [&str; 3] = [MAIN_VIEW, "stage", "phone"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Join(u128, bool),
+    Up(u128),
+    Silent(u128),
+    Leave(u128),
+    Mute(u128, bool),
+    Speak(u128),
+    Fps(u32),
+    Canvas(u32),
+    Observe(bool),
+    View(u8, bool, bool),
+    Watch(u128, u8),
+    Delete(u8),
+    Hint(u128, bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 1u128..6;
+    prop_oneof![
+        (who.clone(), any::<bool>()).prop_map(|(n, vp8)| Step::Join(n, vp8)),
+        who.clone().prop_map(Step::Up),
+        who.clone().prop_map(Step::Silent),
+        who.clone().prop_map(Step::Leave),
+        (who.clone(), any::<bool>()).prop_map(|(n, muted)| Step::Mute(n, muted)),
+        who.clone().prop_map(Step::Speak),
+        (0u8..3, any::<bool>(), any::<bool>()).prop_map(|(view, speaker, own)| Step::View(view, speaker, own)),
+        (who.clone(), 0u8..3).prop_map(|(n, view)| Step::Watch(n, view)),
+        (0u8..3).prop_map(Step::Delete),
+        (who, any::<bool>()).prop_map(|(n, upright)| Step::Hint(n, upright)),
+        (1u32..=60).prop_map(Step::Fps),
+        (32u32..400).prop_map(Step::Canvas),
+        any::<bool>().prop_map(Step::Observe),
+    ]
+}
+
+fn perform(room: &mut Room, step: Step) {
+    let id = |n: u128| ParticipantId(n);
+    let canvas = |room: &Room, edit: &dyn Fn(&mut Canvas)| {
+        let mut canvas = room.view(MAIN_VIEW).unwrap().canvas;
+        edit(&mut canvas);
+        RoomPatch { canvas: Some(canvas), ..Default::default() }
+    };
+    match step {
+        Step::Join(n, _) if room.member(id(n)).is_some() => {}
+        Step::Join(n, vp8) => room.join(arrival(n, if vp8 { VideoCodec::Vp8 } else { VideoCodec::H264 })).unwrap(),
+        Step::Up(n) => room.link(id(n), Link::Up),
+        Step::Silent(n) => room.link(id(n), Link::Silent),
+        Step::Leave(n) => room.leave(id(n), CloseReason::Left),
+        Step::Mute(n, muted) => {
+            _ = room.patch(id(n), ParticipantPatch { muted_audio: Some(muted), muted_video: Some(muted), ..Default::default() })
+        }
+        Step::Speak(n) => room.active_speaker(id(n)),
+        Step::Fps(fps) => room.update(canvas(room, &|canvas| canvas.fps = fps)).unwrap(),
+        Step::Canvas(half) => room.update(canvas(room, &|canvas| canvas.width = half * 2)).unwrap(),
+        Step::View(n, speaker, own) => {
+            let mut patch = of(if speaker { mixdown_layouts::layout::Kind::Speaker } else { mixdown_layouts::layout::Kind::Auto });
+            patch.own = Some(if own { SelfView::Exclude } else { SelfView::Shared });
+            patch.alternatives = (n > 0 && speaker).then(|| vec![MAIN_VIEW.to_owned()]);
+            patch.exclude = own.then(|| vec![Selector::Participant(id(u128::from(n)))]);
+            room.put_view(VIEWS[usize::from(n)], patch, Expect::Anything).unwrap();
+        }
+        // A view that does not exist is refused, which changes nothing.
+        Step::Watch(n, to) => _ = room.patch(id(n), ParticipantPatch { view: Some(VIEWS[usize::from(to)].into()), ..Default::default() }),
+        Step::Delete(n) => _ = room.delete_view(VIEWS[usize::from(n)], Expect::Anything),
+        Step::Hint(n, upright) => room.hint(id(n), if upright { Size::new(360, 640) } else { Size::new(1280, 720) }),
+        Step::Observe(observed) => room.observe(MAIN_VIEW, observed).unwrap(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_joins_leaves_and_changes_ends_with_everything_closed(steps in proptest::collection::vec(step(), 0..60)) {
+        let mut room = room();
+        let mut stages = Stages::default();
+        for step in steps {
+            perform(&mut room, step);
+            room.take_changes().into_iter().for_each(|change| stages.run(change));
+        }
+        room.observe(MAIN_VIEW, false).unwrap();
+        for n in 1..6 {
+            room.leave(ParticipantId(n), CloseReason::Left);
+        }
+        room.take_changes().into_iter().for_each(|change| stages.run(change));
+        prop_assert!(stages.is_empty());
+    }
+}

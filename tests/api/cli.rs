@@ -1,0 +1,137 @@
+//! The command line, as a shell sees it.
+
+use crate::world::SECRET;
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
+
+fn mixdown(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mixdown"));
+    command.args(args).env_clear().current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    mixdown(args).output().expect("runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn exit_codes_are_0_for_good_and_2_for_wrong_use() {
+    for (args, code) in [
+        (&["--help"][..], 0),
+        (&["--version"], 0),
+        (&["--version", "--verbose"], 0),
+        (&["--version", "--json"], 0),
+        (&["config", "default"], 0),
+        (&["config", "check", "--dev", "config/mixdown.toml"], 0),
+        (&["config", "check", "config/mixdown.toml"], 2),
+        (&["config", "check", "no/such/file.toml"], 2),
+        (&[], 2),
+        (&["bogus"], 2),
+        (&["serve", "--bogus"], 2),
+        (&["serve"], 2),
+        (&["serve", "--dev", "--bind", "0.0.0.0:0"], 2),
+        (&["token", "create", "--room", "standup"], 2),
+        (&["token", "create", "--room", "a b"], 2),
+        (&["token", "create", "--ttl", "soon"], 2),
+        (&["--verbose"], 2),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_bad_start_says_one_line() {
+    let output = run(&["serve"]);
+    let line = text(&output.stderr);
+    assert_eq!(line.trim_end().lines().count(), 1, "{line}");
+    assert!(line.contains("auth.keys") && line.contains("MIXDOWN_AUTH_KEYS"), "{line}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = taken.local_addr().expect("address").to_string();
+    let output = mixdown(&["serve", "--dev", "--bind", &address]).env("MIXDOWN_LOG_FILTER", "error").output().expect("runs");
+    assert_eq!(output.status.code(), Some(2));
+    let line = text(&output.stderr);
+    assert!(line.starts_with("mixdown: http.bind: ") && line.trim_end().lines().count() == 1, "{line}");
+}
+
+#[test]
+fn the_default_settings_are_the_commented_file() {
+    assert_eq!(text(&run(&["config", "default"]).stdout), mixdown::config::DEFAULT_FILE);
+}
+
+#[test]
+fn the_verbose_version_names_the_codecs() {
+    let all = text(&run(&["--version", "--verbose"]).stdout);
+    for part in ["mixdown ", "libvpx", "opus"] {
+        assert!(all.contains(part), "{part} in {all}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&run(&["--version", "--json"]).stdout).expect("JSON");
+    assert_eq!(json["mixdown"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn a_token_from_the_command_line_is_one_that_the_server_takes() {
+    let keys = format!("main:{SECRET}");
+    let args = ["token", "create", "--room", "standup", "--join", "--publish", "audio,video", "--identity", "ann", "--ttl", "1h"];
+    let output = mixdown(&args).env("MIXDOWN_AUTH_KEYS", &keys).output().expect("runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let config = mixdown::config::parse("", &[("MIXDOWN_AUTH_KEYS".into(), keys)]).expect("good");
+    let claims = mixdown::api::auth::Keys::new(&config.auth).verify(text(&output.stdout).trim(), mixdown::runtime::clock::wall());
+    let grants = claims.expect("valid").mixdown.expect("grants");
+    assert_eq!((grants.room.as_deref(), grants.join, grants.subscribe, grants.publish.len()), (Some("standup"), true, false, 2));
+}
+
+#[test]
+fn a_reader_who_goes_away_is_no_failure() {
+    for args in [&["config", "default"][..], &["--help"], &["serve", "--help"], &["--version", "--verbose"]] {
+        let mut child = mixdown(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        drop(child.stdout.take());
+        let mut complaint = String::new();
+        child.stderr.take().expect("stderr").read_to_string(&mut complaint).expect("text");
+        assert_eq!((child.wait().expect("ended").code(), complaint.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn the_doctor_says_what_to_do_where_something_is_wrong() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = taken.local_addr().expect("address").to_string();
+    let sick = mixdown(&["doctor", "--dev", "--json"]).env("MIXDOWN_HTTP_BIND", &address).output().expect("runs");
+    assert_eq!(sick.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&sick.stdout).expect("JSON");
+    let checks = report["checks"].as_array().expect("checks");
+    assert!(checks.iter().any(|check| check["name"] == "http port" && check["outcome"] == "bad"));
+    for check in checks {
+        assert_eq!(check["outcome"] != "good", check["next"].is_string(), "what is not good says what to do: {check}");
+    }
+    let table = mixdown(&["doctor", "--dev"]).env("MIXDOWN_HTTP_BIND", &address).output().expect("runs");
+    assert!(text(&table.stdout).contains("BAD"));
+}
+
+#[test]
+fn layouts_of_other_systems_are_converted_to_a_body_that_can_be_put() {
+    let convert = |from: &str, text: &str| {
+        let mut child = mixdown(&["layout", "convert", "--from", from, "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("runs");
+        std::io::Write::write_all(&mut child.stdin.take().expect("stdin"), text.as_bytes()).expect("taken");
+        child.wait_with_output().expect("ends")
+    };
+    let output = convert("vonage", r#"{"type": "pip"}"#);
+    let layout: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((output.status.code(), &layout["type"]), (Some(0), &serde_json::json!("pip")));
+    let output = convert("twilio", r#"{"main": {"video_sources": ["*"], "wdith": 1}}"#);
+    assert_eq!(output.status.code(), Some(2));
+    let line = text(&output.stderr);
+    assert!(line.starts_with("mixdown: -: /main: unknown field `wdith`") && line.trim_end().lines().count() == 1, "{line}");
+    let output = convert("freeswitch", r#"<layout name="a"><image x="0" y="0" scale="360" floor="true"/></layout>"#);
+    let layouts: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(layouts["a"]["regions"][0]["seat"], "active_speaker");
+}

@@ -1,0 +1,16 @@
+//! The HTTP side against a stand-in for the rooms: every refusal, every grant, every header that is promised.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test or bench may fail loudly")]
+
+mod auth;
+mod bad_inputs;
+mod cli;
+mod config;
+mod drain;
+mod events;
+mod moderation;
+mod openapi;
+mod rooms;
+mod server;
+mod sessions;
+mod webhooks;
+mod world;

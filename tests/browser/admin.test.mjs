@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { chromium, firefox, missing, mixdown, open, quit, shoot, story, until } from './harness.mjs';
+
+const BROWSERS = { chromium, firefox };
+
+for (const [name, launch] of Object.entries(BROWSERS)) {
+  story(`the console and the documentation in ${name}`, missing.mixdown || missing[name], (test, { before, after }) => {
+    let server;
+    let browser;
+    let page;
+    let guest;
+    const text = (selector) => page.$eval(selector, (element) => element.textContent);
+    const press = (selector) => page.$eval(selector, (element) => element.click());
+    const api = async (method, path, body) => {
+      const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+      const response = await fetch(server.url + path, { method, body: body && JSON.stringify(body), headers: body ? { 'Content-Type': type } : {} });
+      return response.status === 204 ? null : response.json();
+    };
+    const layout = () => api('GET', '/v1/rooms/stage/views/main/layout');
+    const choose = (selector, value) => page.$eval(selector, (field, wanted) => {
+      field.value = wanted;
+      field.dispatchEvent(new Event('change', { bubbles: true }));
+    }, value);
+
+    /** Whether the composed picture shows somebody there, and not the background (#101014). @param {number} x @param {number} y */
+    const filled = (x, y) => page.evaluate(async (...at) => {
+      const bitmap = await createImageBitmap(await (await fetch('/v1/rooms/stage/views/main/snapshot.png')).blob());
+      const canvas = Object.assign(document.createElement('canvas'), { width: bitmap.width, height: bitmap.height });
+      const brush = canvas.getContext('2d');
+      brush.drawImage(bitmap, 0, 0);
+      const [red, green, blue] = brush.getImageData(at[0] * bitmap.width, at[1] * bitmap.height, 1, 1).data;
+      return red + green + blue > 90;
+    }, x, y);
+
+    /** Drags from the middle of an element. @param {string} selector @param {number} dx @param {number} dy */
+    async function drag(selector, dx, dy) {
+      const { x, y, width, height } = await page.$eval(selector, (element) => {
+        element.scrollIntoView({ block: 'center' });
+        return element.getBoundingClientRect().toJSON();
+      });
+      await page.mouse.move(x + width / 2, y + height / 2);
+      await page.mouse.down();
+      await page.mouse.move(x + width / 2 + dx / 2, y + height / 2 + dy / 2);
+      await page.mouse.move(x + width / 2 + dx, y + height / 2 + dy);
+      await page.mouse.up();
+    }
+
+    before(async () => {
+      server = await mixdown();
+      browser = await launch();
+      await api('PUT', '/v1/rooms/stage', {});
+      guest = await open(browser, `${server.url}/r/stage`);
+      await guest.waitForSelector('#join');
+      await guest.$eval('#name', (input) => { input.value = 'Ann'; });
+      await guest.$eval('#join', (button) => button.click());
+      page = await open(browser, `${server.url}/admin`);
+      await page.setViewport({ width: 1500, height: 1000 });
+      await page.evaluate(() => { window.confirm = () => true; });
+    });
+    after(async () => {
+      await quit(browser);
+      await server?.stop();
+    });
+
+    test('rooms are listed with a picture of what they compose, and can be made', async () => {
+      await until('the room', async () => (await text('.room-cards')).includes('stage'));
+      await until('its picture', () => page.$eval('.room-card img', (image) => image.naturalWidth > 0));
+      await page.type('#new-room', 'second');
+      await press('form.row button');
+      await until('two rooms', async () => (await text('.room-cards')).includes('second'));
+      assert.match(await text('.figures'), /rooms/);
+      await shoot(page, `admin-rooms-${name}`);
+    });
+
+    test('a room shows its picture, its people and what happens', async () => {
+      await page.goto(`${server.url}/admin#/rooms/stage`);
+      await page.evaluate(() => { window.confirm = () => true; });
+      await until('Ann', async () => (await text('.people-table')).includes('Ann'));
+      await until('how loud she is', () => page.$eval('.people-table meter', (meter) => meter.value > meter.min));
+      await until('the picture', () => page.$eval('.stage-frame img', (image) => image.naturalWidth === 1280));
+      await until('events', async () => (await text('.log')).includes('participant.joined'));
+    });
+
+    test('a layout is a draft until it is applied, and can be undone', async () => {
+      await choose('#layout-type', 'speaker');
+      assert.equal((await layout()).type, 'auto');
+      await press('.layout-pane .primary');
+      await until('applied', async () => (await layout()).type === 'speaker');
+      await page.waitForFunction(() => document.querySelector('.layout-pane .primary').disabled);
+      await press('.layout-pane button[title^=Undo]');
+      assert.equal(await page.$eval('#layout-type', (field) => field.value), 'auto');
+      await press('.layout-pane .primary');
+      await until('back', async () => (await layout()).type === 'auto');
+    });
+
+    test('somebody else\'s change is not overwritten unseen', async () => {
+      await choose('#layout-type', 'grid');
+      await api('PATCH', '/v1/rooms/stage/views/main/layout', { gap: 12 });
+      await press('.layout-pane .primary');
+      await until('a notice', async () => (await text('#live')).includes('Somebody else'));
+      assert.equal((await layout()).type, 'auto');
+      await press('.layout-pane button[title^=Undo]');
+      assert.equal(await page.$eval('#field-gap', (field) => field.value), '12', 'theirs');
+    });
+
+    test('people are muted, pinned, given a role and removed', async () => {
+      const person = async () => (await api('GET', '/v1/rooms/stage/participants')).items[0];
+      await press('[data-key$=" mute"]');
+      await until('muted', async () => (await person()).muted_audio);
+      await press('[data-key$=" pin"]');
+      await until('pinned', async () => (await person()).pinned);
+      await page.$eval('[data-key$=" role"]', (field) => { field.value = 'host'; field.dispatchEvent(new Event('change')); });
+      await until('a role', async () => (await person()).role === 'host');
+      await until('the button says so', () => page.$eval('[data-key$=" pin"]', (button) => button.getAttribute('aria-pressed') === 'true'));
+    });
+
+    test('a message reaches the room', async () => {
+      await page.type('#say', 'five minutes left');
+      await press('.say button');
+      await until('it is read', () => guest.$eval('#messages', (element) => element.textContent.includes('five minutes left')));
+    });
+
+    test('every control of the room has a name and can be reached by keyboard', async () => {
+      const nameless = await page.$$eval('button, input, select, a[href], [role=button]', (all) => all
+        .filter((element) => element.checkVisibility())
+        .filter((element) => !(element.getAttribute('aria-label') || element.textContent.trim() || element.labels?.length) || element.tabIndex < 0)
+        .map((element) => element.outerHTML.slice(0, 80)));
+      assert.deepEqual(nameless, []);
+    });
+
+    test('regions are dragged, resized and moved by keys, and composed where they were put', async () => {
+      await choose('#layout-type', 'custom');
+      await choose('.custom-tools select', 'Two beside each other');
+      assert.equal(await page.$$eval('.region', (all) => all.length), 2);
+      const frame = await page.$eval('.regions', (element) => element.getBoundingClientRect().toJSON());
+      await drag('.region:nth-child(2) .edge.w', frame.width / 4, 0);
+      const shown = await page.$eval('.region:nth-child(2)', (element) => [element.style.left, element.style.width]);
+      assert.deepEqual(shown, ['75%', '25%'], 'snapped to three quarters');
+      await page.focus('.region:nth-child(2)');
+      await page.keyboard.down('Shift');
+      for (let press = 0; press < 24; press += 1) await page.keyboard.press('ArrowUp');
+      await page.keyboard.up('Shift');
+      await shoot(page, `admin-room-${name}`);
+      assert.ok((await filled(0.25, 0.5)) && (await filled(0.62, 0.5)), 'Ann alone fills the canvas');
+      await press('.layout-pane .primary');
+      await until('applied', async () => (await layout()).type === 'custom');
+      const [, right] = (await layout()).regions;
+      const number = (share) => String(share).split('/').map(Number).reduce((over, under) => over / under);
+      assert.deepEqual([right.x, right.width, right.height].map(number), [0.75, 0.25, 0.5]);
+      await until('the picture follows', async () => (await filled(0.25, 0.5)) && !(await filled(0.62, 0.5)));
+      await drag('.region:nth-child(1)', frame.width / 4, 0);
+      assert.equal(await page.$eval('.region:nth-child(1)', (element) => element.style.left), '25%');
+      assert.ok((await filled(0.12, 0.5)) && !(await filled(0.62, 0.5)), 'a draft moves nothing');
+      await press('.layout-pane .primary');
+      await until('Ann moves with her region', async () => !(await filled(0.12, 0.5)) && (await filled(0.37, 0.5)) && (await filled(0.62, 0.5)));
+      await shoot(page, `admin-moved-${name}`);
+    });
+
+    test('who is removed is gone', async () => {
+      await press('[data-key$=" remove"]');
+      await until('nobody', async () => (await api('GET', '/v1/rooms/stage/participants')).items.length === 0);
+    });
+
+    test('the documentation has every operation, and finds one', async () => {
+      await page.goto(`${server.url}/docs`);
+      await page.waitForSelector('article.operation');
+      const { paths } = await api('GET', '/openapi.json');
+      const count = Object.values(paths).flatMap((item) => Object.keys(item)).filter((key) => ['get', 'put', 'post', 'patch', 'delete'].includes(key)).length;
+      assert.equal(await page.$$eval('article.operation .code pre', (all) => all.filter((each) => each.textContent.startsWith('curl')).length), count);
+      await page.type('#find', 'post tokens');
+      const found = await page.$$eval('#contents li:not([hidden])', (all) => all.map((item) => item.textContent));
+      assert.deepEqual(found, ['POST /v1/tokens']);
+      await shoot(page, `docs-${name}`);
+    });
+
+    test('nothing is refused by the content policy', () => {
+      const refused = page.complaints.filter((line) => /Content.Security.Policy|Refused to/i.test(line));
+      assert.deepEqual(refused, []);
+    });
+  });
+}

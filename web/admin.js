@@ -1,0 +1,102 @@
+/**
+ * The console: which page the address asks for, and signing in.
+ *
+ * @module
+ */
+
+import { call, credentials, isForbidden, takeToken } from './api.js';
+import { Capacity } from './admin/capacity.js';
+import { Events } from './admin/events.js';
+import { RoomPage } from './admin/room.js';
+import { Rooms } from './admin/rooms.js';
+import { Webhooks } from './admin/webhooks.js';
+import { announce, el } from './ui.js';
+
+const main = document.getElementById('main');
+const signOut = document.getElementById('sign-out');
+
+/** The page that is open: it has `element`, and `close` to end what it began. */
+let page = null;
+
+/** Pages by the first part of the address behind `#/`. */
+const PAGES = {
+  rooms: (name) => (name ? new RoomPage(name) : new Rooms()),
+  events: () => new Events(),
+  webhooks: () => new Webhooks(),
+  capacity: () => new Capacity(),
+};
+
+function parts() {
+  const [name = 'rooms', ...rest] = location.hash.replace(/^#\/?/, '').split('/').filter(Boolean).map(decodeURIComponent);
+  return Object.hasOwn(PAGES, name) ? [name, rest[0]] : ['rooms'];
+}
+
+function show(next, title) {
+  page?.close();
+  page = next;
+  main.replaceChildren(page.element);
+  document.title = `${title} · Mixdown console`;
+  announce(title);
+}
+
+function open() {
+  const [name, which] = parts();
+  for (const link of document.querySelectorAll('#nav a')) {
+    if (link.getAttribute('href') === `#/${name}`) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  show(PAGES[name](which), which ?? name[0].toUpperCase() + name.slice(1));
+}
+
+/** Asks for an API key or a token, and opens the page once the server takes it. */
+class SignIn {
+  constructor(message) {
+    this.field = el('input', { id: 'key', type: 'password', autocomplete: 'current-password', required: true, spellcheck: false });
+    this.fault = el('p', { class: 'error', role: 'alert' }, message ?? '');
+    this.element = el(
+      'form',
+      { class: 'card sign-in', onsubmit: (event) => this.submit(event) },
+      el('h1', {}, 'Sign in'),
+      el('label', { for: 'key' }, 'API key (id:secret), or a token that administers all rooms'),
+      this.field,
+      this.fault,
+      el('button', { class: 'primary' }, 'Sign in'),
+      el('p', { class: 'hint' }, 'It is kept for this tab alone.'),
+    );
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    credentials.set(this.field.value.trim());
+    start();
+  }
+
+  close() {}
+}
+
+async function start() {
+  try {
+    await call('GET', '/v1/rooms?limit=1');
+  } catch (error) {
+    if (isForbidden(error)) {
+      const typed = credentials.get() !== '';
+      credentials.set('');
+      signOut.hidden = true;
+      show(new SignIn(typed ? error.message : ''), 'Sign in');
+      document.getElementById('key').focus();
+      return;
+    }
+  }
+  signOut.hidden = credentials.get() === '';
+  open();
+}
+
+signOut.addEventListener('click', () => {
+  credentials.set('');
+  start();
+});
+addEventListener('hashchange', () => {
+  if (!(page instanceof SignIn)) open();
+});
+takeToken();
+start();

@@ -1,0 +1,173 @@
+/**
+ * One room: the live composite with its layout, the people, what happens.
+ *
+ * @module
+ */
+
+import { call, isStale, list, picture, read, roomPath } from '../api.js';
+import { announce, el, toast } from '../ui.js';
+import { EventLog } from './events.js';
+import { LayoutPane } from './layout.js';
+import { People } from './people.js';
+
+const PICTURE_MS = 400;
+
+export class RoomPage {
+  #room;
+  #state = null;
+  #view = 'main';
+  #stopPicture = () => {};
+
+  /** @param {string} room */
+  constructor(room) {
+    this.#room = room;
+    this.image = el('img', { alt: 'The composed picture now', width: 1280, height: 720 });
+    this.stage = el('div', { class: 'stage-frame' }, this.image);
+    this.layout = new LayoutPane(room, this.stage);
+    this.people = new People(room);
+    this.log = new EventLog(roomPath(room, 'events'), { heard: (event) => this.#heard(event) });
+    const setting = (field, text) => el('button', { type: 'button', class: 'quiet', 'aria-pressed': 'false', hidden: true, onclick: () => this.#turn(field) }, text);
+    this.settings = { locked: setting('locked', 'Lock'), waiting_room: setting('waiting_room', 'Waiting room') };
+    this.views = el('select', { id: 'view-choice', onchange: () => this.#open(this.views.value) });
+    this.removeView = el('button', { type: 'button', class: 'quiet danger', onclick: () => this.#deleteView() }, 'Delete view');
+    const link = (href, text) => el('a', { href, target: '_blank', rel: 'noopener' }, text);
+    const name = encodeURIComponent(room);
+    this.element = el(
+      'section',
+      { class: 'room-page' },
+      el(
+        'div',
+        { class: 'row head' },
+        el('h1', {}, room),
+        ...Object.values(this.settings),
+        link(`/r/${name}`, 'Join'),
+        link(`/watch/${name}`, 'Watch'),
+        el('button', { type: 'button', class: 'quiet danger', onclick: () => this.#end() }, 'End the room'),
+      ),
+      el('div', { class: 'columns' }, el('div', {}, this.#viewTools(), this.stage, this.#messages(), this.people.element), el('div', {}, this.layout.element, this.#events())),
+    );
+    this.#begin();
+  }
+
+  close() {
+    this.#stopPicture();
+    this.log.close();
+    this.people.close();
+  }
+
+  async #begin() {
+    try {
+      await this.#refresh();
+      await this.#open('main');
+    } catch (error) {
+      this.element.replaceChildren(el('h1', {}, this.#room), el('p', { class: 'empty' }, error.message), el('a', { href: '#/rooms' }, 'All rooms'));
+    }
+  }
+
+  async #refresh() {
+    this.#state = await read(roomPath(this.#room));
+    for (const [field, button] of Object.entries(this.settings)) {
+      button.hidden = !Object.hasOwn(this.#state.value, field);
+      button.setAttribute('aria-pressed', String(this.#state.value[field]));
+    }
+    await this.#listViews();
+  }
+
+  async #listViews() {
+    const views = await list(roomPath(this.#room, 'views'));
+    const names = views.map(({ name }) => name);
+    this.people.views = names;
+    if (document.activeElement !== this.views) this.views.replaceChildren(...names.map((name) => el('option', { selected: name === this.#view }, name)));
+    const shown = views.find(({ name }) => name === this.#view);
+    if (shown) this.stage.style.aspectRatio = `${shown.canvas.width} / ${shown.canvas.height}`;
+    else await this.#open('main');
+  }
+
+  async #open(view) {
+    this.#view = view;
+    this.views.value = view;
+    this.removeView.hidden = view === 'main';
+    this.#stopPicture();
+    this.#stopPicture = picture(this.image, roomPath(this.#room, 'views', view, 'snapshot.jpg'), PICTURE_MS);
+    await this.layout.open(view);
+    announce(`View ${view}`);
+  }
+
+  #heard({ type, data }) {
+    if (/^(participant|track|speaker)\./.test(type)) this.people.soon();
+    if (type.startsWith('room.') || type.startsWith('view.')) this.#refresh().catch(() => {});
+    if (type.startsWith('view.') && data.view === this.#view) this.layout.reload().catch(() => {});
+  }
+
+  /** Switches a setting of the room. @param {string} field */
+  async #turn(field) {
+    try {
+      await call('PATCH', roomPath(this.#room), { body: { [field]: !this.#state.value[field] }, etag: this.#state.etag });
+    } catch (error) {
+      toast(isStale(error) ? 'Somebody else has changed the room just now. Look, and try again.' : error.message, 'bad');
+    }
+    await this.#refresh().catch(() => {});
+  }
+
+  async #end() {
+    if (!confirm(`End ${this.#room}? Everybody in it is disconnected.`)) return;
+    try {
+      await call('DELETE', roomPath(this.#room));
+      location.hash = '#/rooms';
+    } catch (error) {
+      toast(error.message, 'bad');
+    }
+  }
+
+  #viewTools() {
+    const name = el('input', { id: 'new-view', placeholder: 'new view', autocomplete: 'off', maxLength: 64, size: 12, required: true });
+    const size = el('select', { 'aria-label': 'Size of the new view' }, ...['1280 × 720', '1920 × 1080', '640 × 360', '720 × 1280'].map((text) => el('option', {}, text)));
+    const make = async (event) => {
+      event.preventDefault();
+      const [width, height] = size.value.split(' × ').map(Number);
+      try {
+        await call('PUT', roomPath(this.#room, 'views', name.value), { body: { canvas: { width, height, fps: 30, background: '#101014' } } });
+        const made = name.value;
+        name.value = '';
+        await this.#listViews();
+        await this.#open(made);
+      } catch (error) {
+        toast(error.message, 'bad');
+      }
+    };
+    const form = el('form', { class: 'row', onsubmit: make }, el('label', { for: 'new-view', class: 'visually-hidden' }, 'Name of a new view'), name, size, el('button', { class: 'quiet' }, 'Make'));
+    return el('div', { class: 'row' }, el('label', { for: 'view-choice' }, 'View'), this.views, this.removeView, form);
+  }
+
+  async #deleteView() {
+    if (!confirm(`Delete the view ${this.#view}? Who watches it sees main instead.`)) return;
+    try {
+      await call('DELETE', roomPath(this.#room, 'views', this.#view));
+      await this.#open('main');
+      await this.#listViews();
+    } catch (error) {
+      toast(error.message, 'bad');
+    }
+  }
+
+  #messages() {
+    const text = el('input', { id: 'say', placeholder: 'Message to everybody in the room', maxLength: 2000, autocomplete: 'off', required: true });
+    const where = el('select', { 'aria-label': 'Where it is shown' }, el('option', { value: 'chat' }, 'in the chat'), el('option', { value: 'banner' }, 'over the picture'));
+    const say = async (event) => {
+      event.preventDefault();
+      try {
+        const body = where.value === 'banner' ? { type: 'banner', text: text.value, view: this.#view } : { text: text.value, from: 'Operator' };
+        await call('POST', roomPath(this.#room, 'messages'), { body });
+        text.value = '';
+        announce('Sent');
+      } catch (error) {
+        toast(error.message, 'bad');
+      }
+    };
+    return el('form', { class: 'row say', onsubmit: say }, el('label', { for: 'say', class: 'visually-hidden' }, 'Message to everybody in the room'), text, where, el('button', { class: 'button' }, 'Send'));
+  }
+
+  #events() {
+    return el('section', { class: 'card', 'aria-labelledby': 'events-title' }, el('h2', { id: 'events-title' }, 'Events ', this.log.state), this.log.element);
+  }
+}

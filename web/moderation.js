@@ -1,0 +1,79 @@
+/**
+ * What others decide for one, and what one may decide for others. No document, no connection: times are given.
+ *
+ * @module
+ */
+
+/** Ends of a session after which one does not come back by oneself. */
+const FINAL = {
+  removed: 'You were removed from the room.',
+  denied: 'You were not let in.',
+  transferred: 'You were sent to another room.',
+  duplicate_identity: 'You have joined from another place, and the newest connection stays.',
+};
+/** A mute that the roster tells within this time of the own word is the own one. */
+const SETTLE_MS = 1000;
+/** What was said before one came arrives within this time of the greeting. */
+const GREETING_MS = 400;
+/** Messages that are remembered so that none is told twice. */
+const KNOWN_MESSAGES = 500;
+
+/** Why a session has ended for good, in words; null: it may be begun anew. @param {any} described - GET of the session */
+export function finalWord(described) {
+  const { state, reason_code: code } = described ?? {};
+  return state === 'disconnected' && Object.hasOwn(FINAL, code) ? FINAL[code] : null;
+}
+
+/** The grants in a token, as far as they can be read. @param {string} token */
+export function granted(token) {
+  try {
+    const text = atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (char) => char.charCodeAt(0)))).mixdown ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** Tells one's own mutes from those of others. */
+export class Mutes {
+  #told = { audio: null, video: null, at: -Infinity };
+
+  /** One has told the server. @param {{audio: boolean, video: boolean}} mutes @param {number} now - milliseconds */
+  tell(mutes, now) {
+    this.#told = { ...mutes, at: now };
+  }
+
+  /**
+   * What others have muted, by the roster's word; null: nothing.
+   *
+   * @param {{muted_audio: boolean, muted_video: boolean}} own
+   * @param {number} now - milliseconds
+   * @param {boolean} [sure] - the server has just refused what one told it
+   */
+  byOthers(own, now, sure = false) {
+    const { audio, video, at } = this.#told;
+    if (!sure && now - at < SETTLE_MS) return null;
+    const by = { audio: own.muted_audio && audio === false, video: own.muted_video && video === false };
+    return by.audio || by.video ? by : null;
+  }
+}
+
+/** Which chat messages are new: a server tells the last ones again to whoever connects. */
+export class Hearing {
+  #known = new Set();
+  #greeted = -Infinity;
+
+  /** @param {number} now - milliseconds */
+  greeted(now) {
+    this.#greeted = now;
+  }
+
+  /** @param {{participant?: string | null, text: string, at?: string}} message @param {number} now - milliseconds */
+  take({ participant, text, at }, now) {
+    const key = `${at}\n${participant}\n${text}`;
+    const fresh = !at || !this.#known.has(key);
+    this.#known.add(key);
+    if (this.#known.size > KNOWN_MESSAGES) this.#known.delete(this.#known.values().next().value);
+    return { fresh, past: now - this.#greeted < GREETING_MS };
+  }
+}
