@@ -56,7 +56,7 @@ const HANDLERS = {
   },
   error(conference, { status = 0, detail = 'the server reports an error' }) {
     conference.emit('error', { status, detail });
-    if (status === 403) conference.moderated(true);
+    if (status === 403) conference.moderated();
     if (status === GONE) conference.line.close(new MixdownError(`${detail.charAt(0).toUpperCase()}${detail.slice(1)}.`, status));
   },
 };

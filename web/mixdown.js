@@ -156,6 +156,7 @@ export class Conference extends Live {
   #hint = null;
   #view;
   #mutes = new Mutes();
+  #settling;
   /** @internal */ hearing = new Hearing();
 
   /** Use {@link join}. @param {JoinOptions} options */
@@ -444,11 +445,15 @@ export class Conference extends Live {
    * Somebody else has muted one: so it is, until one says otherwise.
    *
    * @internal
-   * @param {boolean} [sure] - the server has just refused what one told it
    */
-  moderated(sure = false) {
+  moderated() {
     const own = this.people.find(({ id }) => id === this.id);
-    const by = own && this.#mutes.byOthers(own, performance.now(), sure);
+    const now = performance.now();
+    const by = own && this.#mutes.byOthers(own, now);
+    clearTimeout(this.#settling);
+    const wait = this.#mutes.settlesIn(now);
+    // No further roster may come: this one is looked at again once it cannot be an echo.
+    if (wait) this.#settling = setTimeout(() => this.moderated(), wait);
     if (!by) return;
     this.muted = { audio: this.muted.audio || by.audio, video: this.muted.video || by.video };
     this.#sync();

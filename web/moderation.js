@@ -11,7 +11,7 @@ const FINAL = {
   transferred: 'You were sent to another room.',
   duplicate_identity: 'You have joined from another place, and the newest connection stays.',
 };
-/** A mute that the roster tells within this time of the own word is the own one. */
+/** A roster that was written before one's own last word was read has come within this time. */
 const SETTLE_MS = 1000;
 /** What was said before one came arrives within this time of the greeting. */
 const GREETING_MS = 400;
@@ -44,17 +44,25 @@ export class Mutes {
   }
 
   /**
-   * What others have muted, by the roster's word; null: nothing.
+   * What others have muted, by the roster's word; null: nothing. A moderator's mute is known by its sign; one of another
+   * kind (the same identity by REST) looks like the echo of an older word of one's own until that must have settled.
    *
-   * @param {{muted_audio: boolean, muted_video: boolean}} own
+   * @param {{muted_audio: boolean, muted_video: boolean, operator_muted_audio?: boolean, operator_muted_video?: boolean}} own
    * @param {number} now - milliseconds
-   * @param {boolean} [sure] - the server has just refused what one told it
    */
-  byOthers(own, now, sure = false) {
-    const { audio, video, at } = this.#told;
-    if (!sure && now - at < SETTLE_MS) return null;
-    const by = { audio: own.muted_audio && audio === false, video: own.muted_video && video === false };
+  byOthers(own, now) {
+    const { audio, video } = this.#told;
+    const settled = this.settlesIn(now) === 0;
+    const by = {
+      audio: audio === false && Boolean(own.operator_muted_audio || (settled && own.muted_audio)),
+      video: video === false && Boolean(own.operator_muted_video || (settled && own.muted_video)),
+    };
     return by.audio || by.video ? by : null;
+  }
+
+  /** Milliseconds until the roster must know one's own last word. @param {number} now - milliseconds */
+  settlesIn(now) {
+    return Math.max(0, this.#told.at + SETTLE_MS - now);
   }
 }
 

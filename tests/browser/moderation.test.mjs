@@ -10,7 +10,9 @@ test('a mute that one has not told oneself is that of others', () => {
   mutes.tell({ audio: false, video: true }, 1000);
   assert.equal(mutes.byOthers({ muted_audio: true, muted_video: true }, 1500), null, 'an older roster may still be on its way');
   assert.deepEqual(mutes.byOthers({ muted_audio: true, muted_video: true }, 2500), { audio: true, video: false });
-  assert.deepEqual(mutes.byOthers({ muted_audio: true, muted_video: false }, 1001, true), { audio: true, video: false }, 'the server has refused');
+  assert.deepEqual([mutes.settlesIn(1500), mutes.settlesIn(2500)], [500, 0], 'when to look again');
+  const held = { muted_audio: true, muted_video: true, operator_muted_audio: true, operator_muted_video: false };
+  assert.deepEqual(mutes.byOthers(held, 1001), { audio: true, video: false }, "a moderator's sign is no echo");
   mutes.tell({ audio: true, video: true }, 2600);
   assert.equal(mutes.byOthers({ muted_audio: true, muted_video: true }, 9000), null);
 });
