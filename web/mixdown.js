@@ -447,6 +447,7 @@ export class Conference extends Live {
    * @internal
    */
   moderated() {
+    if (this.state === 'closed') return;
     const own = this.people.find(({ id }) => id === this.id);
     const now = performance.now();
     const by = own && this.#mutes.byOthers(own, now);
