@@ -14,6 +14,8 @@ const GRACE_MS = 1500;
 /** How long a restarted path or a new session may take until media can flow. */
 const RESTART_MS = 6000;
 const OPEN_MS = 15000;
+/** How often the server is asked for a session whose path is not up: nothing else would tell that it was ended. */
+const ASK_MS = 2000;
 /** Beyond this the server has given the session up (consent expires after 30 s). */
 const SESSION_LIFE_MS = 25000;
 const BACK_OFF_MS = [300, 1000, 2000, 4000, 8000, 15000];
@@ -117,15 +119,20 @@ export class Line {
     }
   }
 
-  /** Waits until the session's path is up, at most `ms`. */
+  /** Waits until the session's path is up, at most `ms`; ends the line where the server has ended the session for good. */
   async #connected(ms) {
     const { session } = this;
     const until = performance.now() + ms;
+    let ask = performance.now() + ASK_MS;
     while (this.state !== 'closed' && this.session === session && !session.closed) {
       if (session.pc.connectionState === 'connected') return true;
-      const left = until - performance.now();
-      if (left <= 0 || session.pc.connectionState === 'closed') return false;
-      await this.#sleep(Math.min(left, 250));
+      const now = performance.now();
+      if (now >= until || session.pc.connectionState === 'closed') return false;
+      if (now >= ask) {
+        ask = now + ASK_MS;
+        this.#verdict(session).then((final) => final && this.session === session && this.close(final), () => {});
+      }
+      await this.#sleep(Math.min(until - now, 250));
     }
     return this.state === 'closed';
   }

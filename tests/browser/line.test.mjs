@@ -62,10 +62,10 @@ class VirtualTime {
   }
 }
 
-async function story(make, tell) {
+async function story(make, tell, verdict) {
   const time = new VirtualTime();
   const states = [];
-  const line = new Line({ make: () => make(time), notify: (state) => states.push(state) });
+  const line = new Line({ make: () => make(time), notify: (state) => states.push(state), verdict });
   try {
     await tell({ line, states, pass: (ms) => time.pass(ms) });
   } finally {
@@ -178,4 +178,17 @@ test('a closed line makes nothing any more', async () => {
     assert.equal(made, 1);
     assert.ok(session.closed);
   });
+});
+
+test('who is turned away before the path is up is told within seconds', async () => {
+  const session = new FakeSession();
+  let word = null;
+  await story(async () => session, async ({ line, states, pass }) => {
+    await line.open();
+    await pass(1000);
+    word = new MixdownError('not let in', 410);
+    await pass(2000);
+    assert.deepEqual(states, ['closed']);
+    assert.ok(session.closed);
+  }, async () => word);
 });
