@@ -50,6 +50,8 @@ const MAX_POLLS: usize = 20_000;
 const CONGESTED: Duration = Duration::from_millis(700);
 /// Timeouts that are already due are served at once, this many times: one per packet of a picture, enough for a keyframe.
 const MAX_ROUNDS: usize = 64;
+/// A timeout this near is due: between two packets of a picture the stack's pacer wants to be called a microsecond later.
+const SOON: Duration = Duration::from_micros(500);
 /// A timeout that is still due after that comes back no sooner.
 const SPIN_BRAKE: Duration = Duration::from_millis(1);
 
@@ -314,15 +316,15 @@ impl Peer {
             if let Some(event) = self.link.reachable(now) {
                 self.outputs.push_back(Output::Event(event));
             }
-            if self.timeout > now {
+            if self.timeout > now + SOON {
                 return;
             }
-            let result = self.rtc.handle_input(Input::Timeout(now));
+            let result = self.rtc.handle_input(Input::Timeout(self.timeout.max(now)));
             self.drained = false;
             self.note(result, now);
         }
         self.drain(now);
-        if self.timeout <= now {
+        if self.timeout <= now + SOON {
             metrics::counter!("mixdown_peer_spins_total").increment(1);
             self.timeout = now + SPIN_BRAKE;
         }

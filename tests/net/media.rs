@@ -144,6 +144,25 @@ fn a_subscriber_changes_renditions_at_a_keyframe_and_time_does_not_jump() {
 }
 
 #[test]
+fn all_packets_of_a_picture_leave_at_once() {
+    let mut world = World::new(1);
+    let viewer = world.join(Kind::Viewer, Config::viewer());
+    world.run(1_000);
+    world.feed(viewer, Some(RENDITION));
+    world.compose(RENDITION, VideoCodec::H264, 0, true);
+    world.run(500);
+    for n in 1..60 {
+        world.sent.clear();
+        world.compose(RENDITION, VideoCodec::H264, n, false);
+        let at_once = world.sent.len();
+        world.run(4);
+        assert!(at_once >= 3, "picture {n}: {at_once} packets");
+        assert_eq!(world.sent.len(), at_once, "picture {n}: packets that waited");
+        world.run(29);
+    }
+}
+
+#[test]
 fn a_picture_of_another_codec_than_agreed_is_not_sent() {
     let mut world = World::new(24);
     let ann = world.joined(Kind::Viewer, Config { video_codecs: vec![VideoCodec::Vp8], ..Config::viewer() });
