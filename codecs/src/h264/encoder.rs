@@ -253,7 +253,8 @@ fn describe(config: &EncoderConfig, settings: &mut SEncParamExt) {
     settings.iNumRefFrame = 1;
     settings.iEntropyCodingModeFlag = 0;
     settings.iMultipleThreadIdc = 1;
-    settings.bUseLoadBalancing = false;
+    // Without effect on a single slice, but for the library's buffer of coded bytes: it is half as large.
+    settings.bUseLoadBalancing = true;
     settings.bEnableDenoise = false;
     settings.bEnableSceneChangeDetect = config.screen;
     settings.bEnableBackgroundDetection = !config.screen;

@@ -75,7 +75,7 @@ fn usage(stat: &str, status: &str) -> Option<Usage> {
     // The name in brackets may contain anything.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     let kib: u64 = resident.split_whitespace().next()?.parse().ok()?;
     Some(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes: kib * 1024 })
 }
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn processor_time_and_memory_are_read_past_odd_process_names() {
         let stat = "77 (mix (down) x) S 1 77 77 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0 100 1000 200 18446744073709551615";
-        let status = "Name:\tmix\nVmPeak:\t  999 kB\nVmRSS:\t   2048 kB\n";
+        let status = "Name:\tmix\nVmPeak:\t  999 kB\nVmRSS:\t   9999 kB\nRssAnon:\t   2048 kB\n";
         assert_eq!(usage(stat, status), Some(Usage { cpu: Duration::from_secs(3), resident_bytes: 2 << 20 }));
         assert_eq!(usage("nonsense", status), None);
     }
