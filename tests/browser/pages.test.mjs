@@ -167,19 +167,21 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await until('the picture moves', () => page.evaluate(() => window.shown > 3));
     });
 
-    test('a camera that opens seconds after the click is sent all the same', async () => {
+    test('a camera that is allowed only after the picture is there is sent all the same', async () => {
       const slow = await browser.newPage();
       await slow.evaluateOnNewDocument(() => {
         const devices = navigator.mediaDevices;
         const capture = devices.getUserMedia.bind(devices);
+        const allowed = new Promise((resolve) => { window.allow = resolve; });
         devices.getUserMedia = async (wanted) => {
-          await new Promise((resolve) => { setTimeout(resolve, 2500); });
+          await allowed;
           return capture(wanted);
         };
       });
       await slow.goto(`${server.url}/r/pages`);
       await enter(slow, 'Una');
       assert.equal(await hidden(slow, '#self'), true, 'not open yet');
+      await slow.evaluate(() => window.allow());
       await until('the own picture', async () => !(await hidden(slow, '#self')));
       const own = await slow.$eval('#tiles', (list) => list.textContent);
       assert.match(own, /Una \(you/);
