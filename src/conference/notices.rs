@@ -9,6 +9,7 @@ use std::sync::Arc;
 impl Conference {
     pub(super) fn notify(&mut self, notice: Notice) {
         self.mark_roster();
+        self.note_people();
         match notice {
             Notice::Joined(id) => self.publish_member("participant.joined", id),
             Notice::Connected(id) => self.publish_member("participant.connected", id),
@@ -26,6 +27,7 @@ impl Conference {
             }
             Notice::ActiveSpeaker(id) => {
                 self.publish("speaker.changed", serde_json::json!({"participant": id}));
+                self.note_speaker(id);
                 let everybody = self.channels();
                 self.send(everybody, channel::speaker(id).into());
             }

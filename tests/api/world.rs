@@ -6,6 +6,7 @@ use http_body_util::BodyExt;
 use mixdown::api::{self, App, Clock, Rooms};
 use mixdown::conference::directory::Created;
 use mixdown::conference::handle::{Joined, ParticipantView, Refusal, Request as Ask, RoomEvent, RoomHandle};
+use mixdown::conference::library::Library;
 use mixdown::conference::rights::{Removals, Rights};
 use mixdown::config::{Config, Key, Mode, Secret};
 use mixdown::ids::{ParticipantId, RoomId};
@@ -95,6 +96,10 @@ impl Rooms for Stage {
         Arc::clone(&self.removals)
     }
 
+    fn library(&self) -> Library {
+        Library::disabled()
+    }
+
     fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -145,6 +150,9 @@ impl Actor {
             max_participants: self.room.settings().max_participants,
             participants: self.room.members().len(),
             audio: self.room.audio(),
+            auto_record: self.room.settings().auto_record,
+            recording_sign: self.room.settings().recording_sign,
+            recording: self.room.is_recorded(),
             active_speaker: None,
             views: self.room.views(),
             etag: self.room.revision(),
@@ -224,6 +232,9 @@ impl Actor {
                 drop(reply.send(shown.map_err(|error| Refusal::Unprocessable { pointer: "/view", detail: error.to_string() })));
             }
             Ask::Snapshot { reply, .. } => drop(reply.send(Ok(Arc::new(I420Frame::black(Size::new(320, 180)))))),
+            Ask::Record { reply, .. } | Ask::ActOnRecording { reply, .. } => {
+                drop(reply.send(Err(Refusal::Conflict("nothing is recorded here".into()))))
+            }
             Ask::Close { reply, .. } => {
                 self.closing = true;
                 drop(reply.send(Ok(())));

@@ -82,13 +82,13 @@ fn stored(disk: &Fake) -> Manifest {
 }
 
 fn check_files(disk: &Fake, manifest: &Manifest) {
-    assert_eq!(disk.names(), [CHAPTERS, MANIFEST, MEDIA, TIMELINE], "{manifest:?}");
+    assert_eq!(disk.names(), [CHAPTERS, MANIFEST, MEDIA, THUMBNAIL, TIMELINE], "{manifest:?}");
     assert_eq!(&stored(disk), manifest);
     for file in &manifest.files {
         let bytes = disk.file(&file.name).unwrap();
         assert_eq!((file.bytes, &file.sha256), (bytes.len() as u64, &sha256(&bytes)), "{}", file.name);
     }
-    assert_eq!(manifest.files.len(), 3);
+    assert_eq!(manifest.files.len(), 4);
     let timeline: Timeline = serde_json::from_slice(&disk.file(TIMELINE).unwrap()).unwrap();
     assert_eq!(timeline.duration_ms, manifest.duration_ms);
 }
