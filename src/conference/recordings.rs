@@ -50,6 +50,8 @@ struct Running {
     /// Whoever asked for it and waits.
     reply: Option<StartReply>,
     automatic: bool,
+    /// Its timeline knows who is here.
+    introduced: bool,
     fed: bool,
 }
 
@@ -68,7 +70,8 @@ impl Recordings {
     }
 
     fn note(&self, event: &TimelineEvent) {
-        self.running.values().for_each(|running| running.tap.recorder.note(event.clone()));
+        let introduced = self.running.values().filter(|running| running.introduced);
+        introduced.for_each(|running| running.tap.recorder.note(event.clone()));
     }
 
     fn connect(&self) {
@@ -106,6 +109,7 @@ impl Conference {
             codec: if h264 { VideoCodec::H264 } else { VideoCodec::Vp8 },
             reply: None,
             automatic,
+            introduced: false,
             fed: false,
         };
         tracing::info!(room = %self.room.id(), recording = %id, automatic, "a recording begins");
@@ -271,18 +275,14 @@ impl Conference {
 
     /// Who is here goes into a timeline that begins.
     fn introduce(&mut self, id: RecordingId) {
-        if self.recordings.running.len() == 1 {
-            self.recordings.known.clear();
-        }
         self.note_people();
-        let Some(running) = self.recordings.running.get(&id) else { return };
-        // Whoever had nothing to note before has just been told of everybody.
-        if self.recordings.running.len() > 1 {
-            for (participant, name) in &self.recordings.known {
-                running.tap.recorder.note(TimelineEvent::Joined { participant: *participant, name: name.clone() });
-            }
+        let Recordings { running, known, .. } = &mut self.recordings;
+        let Some(running) = running.get_mut(&id) else { return };
+        running.introduced = true;
+        for (participant, name) in &*known {
+            running.tap.recorder.note(TimelineEvent::Joined { participant: *participant, name: name.clone() });
         }
-        if let Some(speaker) = self.room.speaker().filter(|speaker| self.recordings.known.contains_key(speaker)) {
+        if let Some(speaker) = self.room.speaker().filter(|speaker| known.contains_key(speaker)) {
             running.tap.recorder.note(TimelineEvent::Speaker { participant: Some(speaker) });
         }
     }

@@ -6,7 +6,7 @@
 
 use super::Settings;
 use super::disk::{self, CHAPTERS, JOURNAL, Local, MANIFEST, MEDIA, THUMBNAIL, TIMELINE};
-use super::manifest::{Manifest, Reason};
+use super::manifest::{Manifest, Reason, State};
 use super::mp4::{self, playlist, scan};
 use super::thumbnail;
 use super::timeline::{self, Timeline};
@@ -136,8 +136,11 @@ impl Store {
     pub fn manifest(&self, id: RecordingId) -> Result<Manifest, Refusal> {
         let text = disk::read(&self.folder(id)?, MANIFEST).map_err(unknown_or_disk)?;
         let mut manifest: Manifest = serde_json::from_slice(&text).map_err(|error| Refusal::Disk(error.into()))?;
-        if let Some(so_far) = self.running().get(&id).filter(|_| !manifest.state.is_final()) {
-            manifest.duration_ms = so_far.load(Ordering::Relaxed);
+        match self.running().get(&id) {
+            // Its thread is about to let go of it.
+            Some(_) if manifest.state.is_final() => manifest.state = State::Stopping,
+            Some(so_far) => manifest.duration_ms = so_far.load(Ordering::Relaxed),
+            None => {}
         }
         Ok(manifest)
     }
@@ -249,6 +252,7 @@ impl Store {
             return None;
         }
         let so_far = Arc::clone(running.entry(id).or_default());
+        metrics::gauge!("mixdown_recordings").set(running.len() as f64);
         Some(Lease { store: self.clone(), id, so_far })
     }
 
@@ -279,7 +283,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.store.running().remove(&self.id);
+        let mut running = self.store.running();
+        running.remove(&self.id);
+        metrics::gauge!("mixdown_recordings").set(running.len() as f64);
+        drop(running);
         self.store.0.changed.notify_all();
     }
 }

@@ -342,10 +342,7 @@ impl World {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("body").to_bytes();
-        Reply { status: parts.status, headers: parts.headers, body }
+        send_to(&self.router, request).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -358,6 +355,14 @@ impl World {
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
         (reply.header("location").to_owned(), reply.header("etag").to_owned())
     }
+}
+
+/// Asks a router, and waits for the whole answer.
+pub async fn send_to(router: &axum::Router, request: Request<Body>) -> Reply {
+    let response = router.clone().oneshot(request).await.expect("infallible");
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.expect("body").to_bytes();
+    Reply { status: parts.status, headers: parts.headers, body }
 }
 
 /// A request in the making.

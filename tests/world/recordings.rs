@@ -2,7 +2,7 @@
 
 use crate::content::{self, Code, loudness, tone};
 use crate::guest::Profile;
-use crate::world::{Options, World};
+use crate::world::{Options, World, soon};
 use mixdown::conference::Action;
 use mixdown::conference::handle::{NewRecording, Refusal, Request};
 use mixdown::conference::library::Library;
@@ -52,6 +52,9 @@ fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio 
 fn new() -> NewRecording {
     NewRecording { view: MAIN_VIEW.into(), layout: None }
 }
+
+/// Whose tiles a picture has, and what can be read in them.
+type Tiles = Vec<(ParticipantId, Option<Code>)>;
 
 /// A recording as a player has it.
 struct Film {
@@ -114,11 +117,11 @@ fn annex_b(sample: &[u8]) -> Vec<u8> {
 
 impl Film {
     /// The codes in the tiles that the timeline names, between two times in milliseconds.
-    fn codes(&self, from: u64, to: u64) -> Vec<(u64, Vec<(ParticipantId, Option<Code>)>)> {
+    fn codes(&self, from: u64, to: u64) -> Vec<(u64, Tiles)> {
         let of = |(at, frame): &(u64, Arc<I420Frame>)| {
             let states = self.timeline.events.iter().filter(|line| line.at_ms <= *at);
             let state =
-                states.filter_map(|line| if let TimelineEvent::Layout { state } = &line.event { Some(state) } else { None }).last()?;
+                states.filter_map(|line| if let TimelineEvent::Layout { state } = &line.event { Some(state) } else { None }).next_back()?;
             let tile = |tile: &serde_json::Value| {
                 let side = |key: &str, length: u32| (tile[key].as_f64().unwrap() * f64::from(length)).round() as usize;
                 let (w, h) = (frame.size().width, frame.size().height);
@@ -382,7 +385,7 @@ fn a_recording_outlives_its_room_and_is_told_of_all_the_same() {
     studio.world.run_ms(1500);
     let Studio { world, store, _folder, .. } = studio;
     world.end();
-    let event = told.blocking_recv().unwrap();
+    let event = soon(told.recv()).unwrap();
     assert_eq!((event.kind, event.room.as_str(), event.data["reason"].as_str()), ("recording.ended", "world", Some("room_ended")));
     let manifest = store.manifest(id).unwrap();
     assert_eq!((manifest.state, manifest.reason), (State::Complete, Some(Reason::RoomEnded)));

@@ -207,7 +207,7 @@ impl World {
 
     /// Takes the next thing that a recording's thread tells.
     fn await_recording(&mut self) {
-        let input = self.inputs.blocking_recv().expect("the conference holds the other end");
+        let input = soon(self.inputs.recv()).expect("the conference holds the other end");
         self.conference.handle_input(self.now, SystemTime::UNIX_EPOCH + self.at(), input);
         self.settle();
     }
@@ -434,6 +434,12 @@ impl World {
     pub fn take_events(&mut self) -> Vec<&'static str> {
         std::iter::from_fn(|| self.events.try_recv().ok()).map(|event| event.kind).collect()
     }
+}
+
+/// Waits in real time, for threads that know no other.
+pub fn soon<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), future).await.expect("within 30 s") })
 }
 
 /// How one sender looks in somebody's composite.
