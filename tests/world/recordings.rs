@@ -161,17 +161,17 @@ fn a_recorded_room_is_in_the_file_as_it_was_seen_and_heard() {
     let rendition = |world: &mut World| world.participant(0).unwrap().participant.feed.unwrap().rendition;
     let before = (rendition(&mut studio.world), studio.world.guests[0].record.keyframes);
     let id = studio.world.record(new()).unwrap();
-    studio.world.run_ms(5000);
+    studio.world.run_ms(4000);
     assert_eq!(rendition(&mut studio.world), before.0);
     assert_eq!(studio.world.guests[0].record.keyframes, before.1 + 1, "the recording begins with a keyframe of what is watched");
     let film = studio.stop(id);
     assert_eq!((film.manifest.state, film.manifest.reason), (State::Complete, Some(Reason::Requested)));
     assert_eq!((film.manifest.lost_pictures, film.manifest.lost_packets), (0, 0));
-    assert!((4700..=5100).contains(&film.manifest.duration_ms), "{}", film.manifest.duration_ms);
+    assert!((3700..=4100).contains(&film.manifest.duration_ms), "{}", film.manifest.duration_ms);
     assert!(film.longest_gap() <= 34, "every tick: {}", film.longest_gap());
     let ids = [0, 1].map(|guest| studio.world.guests[guest].id.unwrap());
     for (person, id) in (1..).zip(ids) {
-        let codes = film.codes(500, 5000);
+        let codes = film.codes(500, 4000);
         let frames: Vec<u16> = codes
             .iter()
             .flat_map(|(_, codes)| codes)
@@ -182,11 +182,11 @@ fn a_recorded_room_is_in_the_file_as_it_was_seen_and_heard() {
                 code.frame
             })
             .collect();
-        assert!(frames.len() > 120, "{person} is readable in {} of {} pictures", frames.len(), codes.len());
+        assert!(frames.len() > 90, "{person} is readable in {} of {} pictures", frames.len(), codes.len());
         assert!(frames.windows(2).all(|pair| pair[0] <= pair[1]), "in order");
         assert!(usize::from(frames[frames.len() - 1] - frames[0]) + 10 > frames.len(), "it moves on: {frames:?}");
     }
-    assert!(film.hears(1, 1000, 4500), "the recording is nobody: it hears everybody");
+    assert!(film.hears(1, 1000, 3500), "the recording is nobody: it hears everybody");
     // When the second begins to sing, and which of their pictures is seen then.
     let sings = (0..).step_by(10).find(|ms| film.hears(2, *ms, *ms + 20)).unwrap();
     let shown = film
@@ -238,11 +238,11 @@ fn a_pause_is_cut_out_or_shows_a_slate_and_time_goes_on_without_a_hole() {
 fn consent_holds_in_the_recording_alone_and_can_be_changed_while_it_runs() {
     let mut studio = studio(vec![Profile::new(1), Profile::new(2), Profile::viewer(3)], |_| {});
     let id = studio.world.record(new()).unwrap();
-    studio.world.run_ms(1500);
+    studio.world.run_ms(1000);
     for consent in [Consent::Avatar, Consent::AudioOnly, Consent::Deny, Consent::Allow] {
         studio.world.patch(1, ParticipantPatch { recording: Some(consent), ..Default::default() });
-        let from = studio.world.now + Duration::from_millis(500);
-        studio.world.run_ms(1500);
+        let from = studio.world.now + Duration::from_millis(300);
+        studio.world.run_ms(1000);
         let live: BTreeSet<u8> =
             studio.world.sights(2, from).flat_map(|sight| &sight.codes).filter_map(|(_, code)| code.map(|code| code.person)).collect();
         assert_eq!(live, BTreeSet::from([1, 2]), "what people see is theirs: {consent:?}");
@@ -253,7 +253,7 @@ fn consent_holds_in_the_recording_alone_and_can_be_changed_while_it_runs() {
     for (n, seen, tiles, heard) in
         [(0, vec![1, 2], 2, true), (1, vec![1], 2, true), (2, vec![1], 1, true), (3, vec![1], 1, false), (4, vec![1, 2], 2, true)]
     {
-        let (from, to) = (n * 1500 + 600, n * 1500 + 1400);
+        let (from, to) = (n * 1000 + 500, n * 1000 + 950);
         assert_eq!(film.seen(from, to), seen.into_iter().collect(), "part {n}");
         assert!(film.codes(from, to).iter().all(|(_, codes)| codes.len() == tiles), "part {n}");
         assert_eq!((film.hears(1, from, to), film.hears(2, from, to)), (true, heard), "part {n}");
