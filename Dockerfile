@@ -23,6 +23,9 @@ RUN apt-get update \
  && apt-get upgrade -y \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /image/ /
+# Recordings, and whatever else is to outlive the container.
+RUN install -d -m 0700 -o 10001 -g 10001 /var/lib/mixdown /var/lib/mixdown/recordings
+VOLUME /var/lib/mixdown
 # No account, no home, no shell needed: a bare number is a user too.
 USER 10001:10001
 WORKDIR /

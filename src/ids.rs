@@ -86,6 +86,13 @@ impl serde::Serialize for RoomId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordingId(pub u128);
 
+impl RecordingId {
+    /// As whom it listens to a mix and watches a view: ids of both kinds are random, so no participant has it.
+    pub fn listener(self) -> ParticipantId {
+        ParticipantId(self.0)
+    }
+}
+
 impl fmt::Display for RecordingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rec_{:032x}", self.0)

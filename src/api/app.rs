@@ -8,6 +8,7 @@ use super::problem::{Code, Problem};
 use super::rate::Buckets;
 use crate::conference::directory::{Created, Directory};
 use crate::conference::handle::{Refusal, RoomHandle};
+use crate::conference::library::Library;
 use crate::conference::rights::Removals;
 use crate::config::{Config, Mode};
 use crate::ids::RoomId;
@@ -27,6 +28,7 @@ pub trait Rooms: Send + Sync {
     fn list(&self) -> Vec<RoomHandle>;
     /// Who was removed from which room.
     fn removals(&self) -> Arc<Removals>;
+    fn library(&self) -> Library;
     /// From now on nobody joins and no room is made.
     fn drain(&self);
     fn is_draining(&self) -> bool;
@@ -47,6 +49,10 @@ impl Rooms for Directory {
 
     fn removals(&self) -> Arc<Removals> {
         Arc::clone(self.removals())
+    }
+
+    fn library(&self) -> Library {
+        self.library().clone()
     }
 
     fn drain(&self) {

@@ -29,6 +29,8 @@ use tokio_stream::{Stream, StreamExt};
 
 /// Events that a follower may lag behind.
 const LAG: usize = 256;
+/// Of events that belong to no life of a room.
+const NO_LIFE: u64 = 0;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What happens in the room from now on, or after the event that `Last-Event-ID` names.
@@ -166,6 +168,20 @@ impl Log {
                 }
             }
             log.forget(&id, life);
+        });
+    }
+
+    /// Records events that no running room tells, from now on.
+    pub fn take_in(self: &Arc<Self>, mut events: broadcast::Receiver<RoomEvent>) {
+        let log = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                match events.recv().await {
+                    Ok(event) => log.record(event, NO_LIFE),
+                    Err(RecvError::Lagged(missed)) => metrics::counter!("mixdown_drops_total", "reason" => "event_log").increment(missed),
+                    Err(RecvError::Closed) => return,
+                }
+            }
         });
     }
 

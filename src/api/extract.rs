@@ -3,7 +3,7 @@
 use super::app::App;
 use super::auth::Caller;
 use super::problem::{Code, FieldError, Problem};
-use crate::ids::{ParticipantId, RoomId};
+use crate::ids::{ParticipantId, RecordingId, RoomId};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::{HeaderMap, header, request::Parts};
@@ -43,6 +43,17 @@ impl FromRequestParts<App> for Participant {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         param(parts, "id").await?.parse().map(Self).map_err(|_| Problem::not_found("participant"))
+    }
+}
+
+/// `{recording}` of the path. Whatever is no id names none.
+pub struct Recording(pub RecordingId);
+
+impl FromRequestParts<App> for Recording {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        param(parts, "recording").await?.parse().map(Self).map_err(|_| Problem::not_found("recording"))
     }
 }
 

@@ -28,6 +28,8 @@ mod participants;
 mod preview;
 pub mod problem;
 mod rate;
+mod recorded;
+mod recordings;
 mod rooms;
 pub mod rules;
 mod schema;
@@ -100,6 +102,17 @@ pub fn documented() -> OpenApiRouter<App> {
         .routes(routes!(sidebars::get, sidebars::put, sidebars::delete))
         .routes(routes!(layouts::list))
         .routes(routes!(layouts::get, layouts::put, layouts::delete))
+        .routes(routes!(recordings::create))
+        .routes(routes!(recordings::list))
+        .routes(routes!(recordings::get, recordings::delete))
+        .routes(routes!(recordings::pause))
+        .routes(routes!(recordings::resume))
+        .routes(routes!(recordings::stop))
+        .routes(routes!(recorded::media))
+        .routes(routes!(recorded::timeline))
+        .routes(routes!(recorded::chapters))
+        .routes(routes!(recorded::playlist))
+        .routes(routes!(recorded::thumbnail))
         .routes(routes!(events::of_room))
         .routes(routes!(events::of_all))
         .routes(routes!(messages::say))

@@ -57,6 +57,8 @@ codes! {
     NotAcceptable = (NOT_ACCEPTABLE, "not-acceptable", "No acceptable representation");
     RequestTimeout = (REQUEST_TIMEOUT, "request-timeout", "The body did not arrive in time");
     Conflict = (CONFLICT, "conflict", "The resource is in another state");
+    Gone = (GONE, "gone", "The resource has ended");
+    RangeNotSatisfiable = (RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "The resource has no such bytes");
     PreconditionFailed = (PRECONDITION_FAILED, "precondition-failed", "The resource has changed");
     TooLarge = (PAYLOAD_TOO_LARGE, "too-large", "The body is too large");
     UnsupportedMediaType = (UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body has the wrong type");
@@ -70,6 +72,7 @@ codes! {
     Internal = (INTERNAL_SERVER_ERROR, "internal", "An internal error");
     /// A limit of the server or of a room is reached.
     Busy = (SERVICE_UNAVAILABLE, "busy", "No capacity now");
+    NoSpace = (INSUFFICIENT_STORAGE, "no-space", "No space for recordings");
     Draining = (SERVICE_UNAVAILABLE, "draining", "The server is about to end");
 }
 
@@ -173,6 +176,8 @@ impl From<Refusal> for Problem {
             Refusal::Conflict(detail) => Self::new(Code::Conflict, detail),
             Refusal::Stale { current } => Self::new(Code::PreconditionFailed, format!("If-Match does not name the current ETag {current}"))
                 .with_header(header::ETAG, &current),
+            Refusal::Gone(detail) => Self::new(Code::Gone, detail),
+            Refusal::NoSpace(detail) => Self::new(Code::NoSpace, detail),
             Refusal::Forbidden(detail) => Self::new(Code::Forbidden, detail),
             Refusal::Busy(detail) => Self::new(Code::Busy, detail),
             Refusal::Resting(rest) => Self::new(Code::Busy, refusal.to_string()).retry_after(rest.as_secs()),

@@ -153,6 +153,8 @@ fn settings(state: &RoomState) -> Value {
         "self_unmute": state.self_unmute,
         "max_participants": state.max_participants,
         "audio": state.audio,
+        "auto_record": state.auto_record,
+        "recording_sign": state.recording_sign,
     });
     if let Some(main) = main {
         settings["canvas"] = json!(main.canvas);
@@ -170,6 +172,8 @@ fn whole(app: &App, wanted: RoomPatch) -> RoomPatch {
         self_unmute: wanted.self_unmute.or(Some(defaults.self_unmute)),
         max_participants: wanted.max_participants.or(Some(defaults.max_participants)),
         audio: wanted.audio.or(Some(app.config.audio.room())),
+        auto_record: wanted.auto_record.or(Some(app.config.recordings.auto_record)),
+        recording_sign: wanted.recording_sign.or(Some(app.config.recordings.sign)),
         canvas: wanted.canvas.or_else(|| Some(defaults.canvas.clone())),
         layout: wanted.layout.or_else(|| Some(Layout { kind: defaults.layout, ..Layout::default() })),
     }
@@ -183,6 +187,8 @@ fn fulfils(state: &RoomState, wanted: &RoomPatch) -> bool {
         && wanted.self_unmute.is_none_or(|self_unmute| self_unmute == state.self_unmute)
         && wanted.max_participants.is_none_or(|most| most == state.max_participants)
         && wanted.audio.is_none_or(|audio| audio == state.audio)
+        && wanted.auto_record.is_none_or(|auto_record| auto_record == state.auto_record)
+        && wanted.recording_sign.is_none_or(|sign| sign == state.recording_sign)
         && wanted.canvas.as_ref().is_none_or(|canvas| main.is_some_and(|main| main.canvas == *canvas))
         && wanted.layout.as_ref().is_none_or(|layout| main.is_some_and(|main| main.layout == *layout))
 }

@@ -30,6 +30,8 @@ pub enum Need {
     Chat,
     /// `layout` or `admin`.
     Layout,
+    /// `record` or `admin`. The handler asks whose room it is.
+    Record,
     /// The session is the caller's own, or `admin`. The handler asks the room whose it is.
     Session,
 }
@@ -94,6 +96,18 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/v1/layouts/{name}", Need::Layout, JSON),
     rule("PUT", "/v1/layouts/{name}", Need::Server, JSON),
     rule("DELETE", "/v1/layouts/{name}", Need::Server, ""),
+    rule("POST", "/v1/rooms/{room}/recordings", Need::Record, JSON),
+    rule("GET", "/v1/recordings", Need::Record, JSON),
+    rule("GET", "/v1/recordings/{recording}", Need::Record, JSON),
+    rule("DELETE", "/v1/recordings/{recording}", Need::Record, ""),
+    rule("POST", "/v1/recordings/{recording}/pause", Need::Record, JSON),
+    rule("POST", "/v1/recordings/{recording}/resume", Need::Record, JSON),
+    rule("POST", "/v1/recordings/{recording}/stop", Need::Record, JSON),
+    rule("GET", "/v1/recordings/{recording}/media", Need::Record, "video/mp4"),
+    rule("GET", "/v1/recordings/{recording}/timeline.json", Need::Record, JSON),
+    rule("GET", "/v1/recordings/{recording}/chapters.vtt", Need::Record, "text/vtt"),
+    rule("GET", "/v1/recordings/{recording}/playlist.m3u8", Need::Record, ""),
+    rule("GET", "/v1/recordings/{recording}/thumbnail.jpg", Need::Record, "image/jpeg"),
     rule("GET", "/v1/rooms/{room}/events", Need::Member, "text/event-stream"),
     rule("GET", "/v1/events", Need::Server, "text/event-stream"),
     rule("POST", "/v1/rooms/{room}/messages", Need::Chat, ""),
@@ -171,6 +185,7 @@ pub fn allow(caller: &Caller, need: Need, room: Option<&str>) -> Result<(), Prob
         Need::Subscribe | Need::Watch => (grants.subscribe || grants.admin, "subscribe"),
         Need::Chat => (caller.rights().chat || grants.layout, "join with publish: data"),
         Need::Layout => (grants.layout || grants.admin, "layout"),
+        Need::Record => (grants.record || grants.admin, "record"),
     };
     if held { Ok(()) } else { missing(name) }
 }

@@ -4,9 +4,11 @@
 
 mod layout;
 mod path;
+mod recording;
 
 pub use layout::Layout;
-pub use path::{IdentityPath, LayoutPath, ParticipantPath, RoomPath, SidebarPath, ViewPath};
+pub use path::{IdentityPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, ViewPath};
+pub use recording::{Consent, NewRecording, PauseRecording, Recording};
 
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -216,6 +218,10 @@ pub struct Room {
     max_participants: u32,
     participants: u64,
     audio: RoomAudio,
+    auto_record: bool,
+    recording_sign: bool,
+    /// Whether it is recorded now.
+    recording: bool,
     active_speaker: Option<String>,
     views: Vec<View>,
 }
@@ -232,6 +238,10 @@ pub struct RoomSettings {
     #[schema(minimum = 1, maximum = 10000)]
     max_participants: Option<u32>,
     audio: Option<RoomAudio>,
+    /// Whether it records `main` whenever somebody is here.
+    auto_record: Option<bool>,
+    /// Whether pictures say that they are recorded.
+    recording_sign: Option<bool>,
     /// Of the view `main`.
     canvas: Option<Canvas>,
     /// Of the view `main`.
@@ -249,6 +259,8 @@ pub struct NewRoom {
     #[schema(minimum = 1, maximum = 10000)]
     max_participants: Option<u32>,
     audio: Option<RoomAudio>,
+    auto_record: Option<bool>,
+    recording_sign: Option<bool>,
     canvas: Option<Canvas>,
     layout: Option<Layout>,
 }
@@ -323,6 +335,8 @@ pub struct Participant {
     max_width: Option<u64>,
     max_height: Option<u64>,
     max_bitrate_bps: Option<u64>,
+    /// The stricter of what they said and what an operator said.
+    recording: Consent,
     tracks: Vec<Track>,
     feed: Option<Feed>,
     /// Figures of the connection; of one participant alone.
@@ -435,6 +449,9 @@ pub struct ParticipantPatch {
     /// At least 30000; `null` takes the limit back.
     #[schema(minimum = 30000, maximum = 4_294_967_295_u32)]
     max_bitrate_bps: Option<u64>,
+    /// What of them goes into recordings. An operator can make it stricter than the participant says, not laxer.
+    #[schema(required = false)]
+    recording: Consent,
 }
 
 /// The `data` of one server-sent event; its `event` is the `type`.

@@ -34,9 +34,16 @@ impl Linger {
 
 /// Runs until the room is closed: by [`Request::Close`], because nobody came back within `linger` after the
 /// last one left, or by an internal error, which ends this room alone and tells its peers.
-pub async fn run(mut conference: Conference, requests: mpsc::Receiver<Request>, inputs: mpsc::Receiver<Input>, linger: Linger) -> End {
+pub async fn run(mut conference: Conference, requests: mpsc::Receiver<Request>, mut inputs: mpsc::Receiver<Input>, linger: Linger) -> End {
     conference.begun(clock::wall());
-    let end = live(&mut conference, requests, inputs, linger).await;
+    let end = live(&mut conference, requests, &mut inputs, linger).await;
+    // From here on recordings tell the library themselves that they have ended; those that have told it here are not lost.
+    inputs.close();
+    while let Ok(input) = inputs.try_recv() {
+        if let Input::Recording(..) = input {
+            conference.handle_input(clock::now(), clock::wall(), input);
+        }
+    }
     conference.ended(clock::wall(), end == End::Failed);
     end
 }
@@ -44,7 +51,7 @@ pub async fn run(mut conference: Conference, requests: mpsc::Receiver<Request>, 
 async fn live(
     conference: &mut Conference,
     mut requests: mpsc::Receiver<Request>,
-    mut inputs: mpsc::Receiver<Input>,
+    inputs: &mut mpsc::Receiver<Input>,
     linger: Linger,
 ) -> End {
     loop {
@@ -122,6 +129,8 @@ mod tests {
             room: Room::new("a".parse().unwrap(), Settings::default(), std::sync::Arc::default()),
             stages: video::Shared { pool: Pool::Inline, ticker: ticker::schedule().0, limits: Limits::default() },
             net: crate::net::Handle::new(net.clone()),
+            taps: std::sync::Arc::new(crate::conference::taps::Taps::new(crate::net::Handle::new(net.clone()))),
+            library: crate::conference::library::Library::disabled(),
             mix: mix::channel().0,
             inbox: inbox.clone(),
             events: tokio::sync::broadcast::channel(16).0,

@@ -1,6 +1,7 @@
 //! The data channel `mixdown`: JSON text messages, each with a `type`. Reading and writing them, without state.
 
 use crate::ids::ParticipantId;
+use crate::record::Manifest;
 use crate::room::member::Member;
 use mixdown_layouts::scene::TileSource;
 use mixdown_layouts::{PersonId, Scene};
@@ -114,8 +115,12 @@ pub fn roster<'a>(members: impl Iterator<Item = &'a Member>) -> String {
     json!({"type": "roster", "participants": people}).to_string()
 }
 
-/// The tile map: canvas fractions, keyed by the RTP timestamp of the first picture that shows it.
 pub fn tiles<'a>(scene: &Scene, rtp_time: u64, member: &dyn Fn(PersonId) -> Option<&'a Member>) -> String {
+    tile_map(scene, rtp_time, member).to_string()
+}
+
+/// The tile map: canvas fractions, keyed by the RTP timestamp of the first picture that shows it.
+pub fn tile_map<'a>(scene: &Scene, rtp_time: u64, member: &dyn Fn(PersonId) -> Option<&'a Member>) -> Value {
     let (width, height) = (f64::from(scene.canvas.width), f64::from(scene.canvas.height));
     let tiles: Vec<Value> = scene
         .tiles
@@ -137,7 +142,13 @@ pub fn tiles<'a>(scene: &Scene, rtp_time: u64, member: &dyn Fn(PersonId) -> Opti
         .collect();
     // On the wire RTP timestamps have 32 bits.
     json!({"type": "tiles", "rtp_timestamp": rtp_time as u32, "width": scene.canvas.width, "height": scene.canvas.height, "tiles": tiles})
-        .to_string()
+}
+
+/// Whether what is shown now is recorded, and the recordings that have not ended.
+pub fn recording<'a>(active: bool, recordings: impl Iterator<Item = &'a Manifest>) -> String {
+    let recordings: Vec<Value> =
+        recordings.map(|manifest| json!({"id": manifest.id, "view": manifest.view, "state": manifest.state})).collect();
+    json!({"type": "recording", "active": active, "recordings": recordings}).to_string()
 }
 
 pub fn speaker(participant: ParticipantId) -> String {

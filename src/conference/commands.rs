@@ -36,6 +36,7 @@ impl Conference {
             }
             messages.extend(self.room.speaker().map(|speaker| channel::speaker(speaker).into()));
             messages.extend(self.chat.iter().cloned());
+            messages.extend(self.has_recordings().then(|| self.recordings_message().into()));
         }
         for text in messages {
             self.tell_net(net::Command::Message { to: net::Recipients::One(id), text });
@@ -162,6 +163,7 @@ impl Conference {
             self.chat.pop_front();
         }
         self.send(self.channels(), line);
+        self.note_chat(from, name, text);
         self.publish("chat.message", serde_json::json!({"participant": from, "name": name, "text": text}));
     }
 }

@@ -3,8 +3,10 @@
 use super::actor::{End, Linger};
 use super::deaths::Deaths;
 use super::handle::{Refusal, RoomHandle};
+use super::library::Library;
 use super::rights::Removals;
 use super::sharing::Sharing;
+use super::taps::Taps;
 use super::{Conference, Inbox, Parts, actor};
 use crate::ids::{ParticipantId, RoomId};
 use crate::pipeline::{mix, video};
@@ -37,6 +39,7 @@ pub struct Building {
     pub stages: video::Shared,
     pub mixes: mix::Driver,
     pub mix: mix::Settings,
+    pub library: Library,
 }
 
 /// Finds rooms and makes them. Shared by all requests; the lock is held for look-ups alone.
@@ -110,6 +113,11 @@ impl Directory {
         &self.removals
     }
 
+    /// The recordings of this server.
+    pub fn library(&self) -> &Library {
+        &self.building.library
+    }
+
     /// From now on nobody joins and no room is made; running conferences go on.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -130,11 +138,14 @@ impl Directory {
         let hub = self.next_hub.fetch_add(1, Ordering::Relaxed) % building.hubs.len().max(1);
         let Some(net) = building.hubs.get(hub).cloned() else { return handle };
         let epoch = clock::now();
-        let mix = building.mixes.add(building.mix.clone(), epoch, Arc::new(net.clone()), Arc::new(inbox.clone()));
+        let taps = Arc::new(Taps::new(net.clone()));
+        let mix = building.mixes.add(building.mix.clone(), epoch, taps.clone(), Arc::new(inbox.clone()));
         let conference = Conference::new(Parts {
             room,
             stages: building.stages.clone(),
             net,
+            taps,
+            library: building.library.clone(),
             mix,
             inbox,
             events,

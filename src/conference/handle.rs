@@ -1,13 +1,16 @@
 //! What the HTTP side may ask of a running room. Every method sends one command and awaits one reply.
 
+use super::Action;
 use super::rights::Rights;
-use crate::ids::{ParticipantId, RoomId};
+use crate::ids::{ParticipantId, RecordingId, RoomId};
 use crate::net::SessionError;
 use crate::peer::types::{Answer, CloseReason, Kind, Stats};
+use crate::record::Manifest;
 use crate::room::model::{Participant, ParticipantPatch, RoomPatch, RoomState, View, ViewPatch};
 use crate::room::sound::{Sidebar, SidebarSettings};
 use crate::room::{Audience, Expect};
 use mixdown_codecs::I420Frame;
+use mixdown_layouts::Layout;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,6 +27,14 @@ pub struct Join {
     pub role: Option<String>,
     /// Over the data channel as over REST.
     pub rights: Rights,
+}
+
+/// A request to record a room.
+#[derive(Debug, Clone)]
+pub struct NewRecording {
+    pub view: String,
+    /// In place of the view's.
+    pub layout: Option<Layout>,
 }
 
 #[derive(Debug, Clone)]
@@ -50,6 +61,12 @@ pub enum Refusal {
     /// 412: the ETag in If-Match is not the current one.
     #[error("the resource has changed: its ETag is now {current}")]
     Stale { current: String },
+    /// 410: it was there, and has ended.
+    #[error("{0}")]
+    Gone(&'static str),
+    /// 507: a disk or a quota is full. Names the setting.
+    #[error("{0}")]
+    NoSpace(String),
     /// 403, such as a locked room.
     #[error("{0}")]
     Forbidden(String),
@@ -101,6 +118,8 @@ pub struct ParticipantView {
 }
 
 type Answerer<T> = tokio::sync::oneshot::Sender<Result<T, Refusal>>;
+/// Waits for a recording to begin.
+pub type StartReply = Answerer<Manifest>;
 
 /// What a conference is told from outside.
 #[derive(Debug)]
@@ -214,6 +233,16 @@ pub enum Request {
     Snapshot {
         view: String,
         reply: Answerer<Arc<I420Frame>>,
+    },
+    /// Answered when the recording's files are made.
+    Record {
+        recording: Box<NewRecording>,
+        reply: StartReply,
+    },
+    ActOnRecording {
+        recording: RecordingId,
+        action: Action,
+        reply: Answerer<Manifest>,
     },
     Close {
         reason: CloseReason,
@@ -339,6 +368,15 @@ impl RoomHandle {
 
     pub async fn snapshot(&self, view: String) -> Result<Arc<I420Frame>, Refusal> {
         self.ask(|reply| Request::Snapshot { view, reply }).await
+    }
+
+    /// Begins a recording and waits until its files are made.
+    pub async fn record(&self, recording: NewRecording) -> Result<Manifest, Refusal> {
+        self.ask(|reply| Request::Record { recording: Box::new(recording), reply }).await
+    }
+
+    pub async fn act_on_recording(&self, recording: RecordingId, action: Action) -> Result<Manifest, Refusal> {
+        self.ask(|reply| Request::ActOnRecording { recording, action, reply }).await
     }
 
     pub async fn close(&self, reason: CloseReason) -> Result<(), Refusal> {

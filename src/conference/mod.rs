@@ -13,28 +13,38 @@ mod deaths;
 mod describe;
 pub mod directory;
 pub mod handle;
+pub mod library;
+mod notices;
+mod recordings;
 mod requests;
 pub mod rights;
 mod session;
 pub mod sharing;
+pub mod taps;
 
-use crate::ids::{CanvasId, ParticipantId, RoomId, TrackId};
+pub use recordings::Action;
+
+use crate::ids::{CanvasId, ParticipantId, RecordingId, RoomId, TrackId};
 use crate::net::{self, Observer, Recipients};
 use crate::peer::types::{CloseReason, Event};
 use crate::pipeline::video::{Shared, Video};
 use crate::pipeline::{Outlet, StageEvent, Watch, mix};
+use crate::record;
+use crate::room::Room;
 use crate::room::member::Link;
 use crate::room::plan::Change;
-use crate::room::{Notice, Room};
 use crossbeam_channel::Sender;
 use handle::RoomEvent;
+use library::Library;
 use mixdown_layouts::Scene;
+use recordings::Recordings;
 use rights::Removals;
 use session::{Departed, Session};
 use sharing::{Share, Sharing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use taps::Taps;
 use tokio::sync::{broadcast, mpsc};
 
 /// Rosters and speaker signs go out at most this often.
@@ -52,6 +62,8 @@ pub enum Input {
     Stage(StageEvent),
     /// The hub answered a re-offer or an ICE restart: the session's ETag is now this.
     Etag(ParticipantId, String),
+    Recording(RecordingId, record::Event),
+    KeyframeForRecording(RecordingId),
 }
 
 /// The bounded inbox that peers and stages write to.
@@ -83,6 +95,9 @@ pub struct Parts {
     pub room: Room,
     pub stages: Shared,
     pub net: net::Handle,
+    /// Where the room's stages and its mix send their results.
+    pub taps: Arc<Taps>,
+    pub library: Library,
     /// The room's mix.
     pub mix: Sender<mix::Input>,
     pub inbox: Inbox,
@@ -110,6 +125,7 @@ pub struct Conference {
     created: SystemTime,
     next_id: Box<dyn FnMut() -> ParticipantId + Send>,
     sessions: BTreeMap<ParticipantId, Session>,
+    recordings: Recordings,
     departed: Departed,
     /// The scene that each canvas shows since which RTP time.
     shown: BTreeMap<CanvasId, (Arc<Scene>, u64)>,
@@ -131,7 +147,7 @@ pub struct Conference {
 
 impl Conference {
     pub fn new(parts: Parts) -> Self {
-        let outlet: Arc<dyn Outlet> = Arc::new(parts.net.clone());
+        let outlet: Arc<dyn Outlet> = parts.taps.clone();
         let watch: Arc<dyn Watch> = Arc::new(parts.inbox.clone());
         Self {
             video: Video::new(parts.stages, outlet, watch, parts.epoch, parts.created),
@@ -146,6 +162,7 @@ impl Conference {
             created: parts.created,
             next_id: parts.next_id,
             sessions: BTreeMap::new(),
+            recordings: Recordings::new(parts.library, parts.taps),
             departed: Departed::default(),
             shown: BTreeMap::new(),
             observed: BTreeMap::new(),
@@ -165,9 +182,9 @@ impl Conference {
         self.room.id()
     }
 
-    /// Since when nobody has been here.
+    /// Since when nobody has been here, and nobody has wanted the room recorded.
     pub fn empty_since(&self) -> Option<Instant> {
-        self.empty_since
+        self.empty_since.filter(|_| !self.recordings.keep_the_room())
     }
 
     /// Whether the room must end: its sound or a view has ended by an internal error, and everybody has been sent away.
@@ -200,6 +217,8 @@ impl Conference {
                     session.etag = etag;
                 }
             }
+            Input::Recording(id, event) => self.recording_event(id, event),
+            Input::KeyframeForRecording(id) => self.request_keyframe_for(id),
         }
         self.settle();
     }
@@ -208,7 +227,8 @@ impl Conference {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let leaving = self.sessions.values().filter_map(|session| session.leaves_at);
         let lingering = self.lingering.values();
-        self.observed.values().chain(self.banners.values()).chain(lingering).copied().chain(self.roster_due).chain(leaving).min()
+        let due = self.observed.values().chain(self.banners.values()).chain(lingering).copied();
+        due.chain(self.roster_due).chain(leaving).chain(self.recordings.poll_timeout()).min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant, wall: SystemTime) {
@@ -276,6 +296,7 @@ impl Conference {
             StageEvent::SceneShown { canvas, scene, rtp_time } => {
                 let text: Arc<str> = channel::tiles(&scene, rtp_time, &|person| self.room.by_person(person)).into();
                 self.send(self.channels_of(canvas), text);
+                self.note_scene(canvas, &scene, rtp_time);
                 self.shown.insert(canvas, (scene, rtp_time));
             }
             StageEvent::Mix(mix::Event::ActiveSpeaker { rule, participant }) => self.room.floor_passed(rule, participant),
@@ -321,6 +342,7 @@ impl Conference {
         for notice in self.room.take_notices() {
             self.notify(notice);
         }
+        self.record_by_itself();
     }
 
     fn run(&mut self, change: Change) {
@@ -346,6 +368,7 @@ impl Conference {
             Change::Feed { participant, rendition } => {
                 self.feed(participant, rendition);
             }
+            Change::Record { recording, rendition } => self.feed_recording(recording, rendition),
             Change::Wanted { track, height } => self.want(track, height),
             Change::Speaker { participant, voicing } => self.tell_mix(mix::Input::Speaker { participant, voicing }),
             Change::SpeakerLeft(id) => self.tell_mix(mix::Input::SpeakerLeft(id)),
@@ -377,6 +400,10 @@ impl Conference {
     /// which for them begins with a keyframe.
     fn tell_tiles(&self, participant: ParticipantId) {
         let Some((canvas, ..)) = self.room.plan().watched(participant) else { return };
+        self.tell_scene_again(canvas);
+    }
+
+    fn tell_scene_again(&self, canvas: CanvasId) {
         if let Some(plan) = self.room.plan().canvases.get(&canvas).filter(|_| self.shown.contains_key(&canvas)) {
             self.set_scene(canvas, Arc::clone(&plan.scene));
         }
@@ -401,65 +428,6 @@ impl Conference {
     fn unwanted(&self, track: TrackId) {
         self.video.set_visible(track, false);
         self.tell_net(net::Command::Want { track, height: 0 });
-    }
-
-    fn notify(&mut self, notice: Notice) {
-        self.mark_roster();
-        match notice {
-            Notice::Joined(id) => self.publish_member("participant.joined", id),
-            Notice::Connected(id) => self.publish_member("participant.connected", id),
-            Notice::Waiting(id) => self.publish_member("participant.waiting", id),
-            Notice::Admitted(id) => {
-                self.publish_member("participant.admitted", id);
-                if self.sessions.get(&id).is_some_and(|session| session.channel_open) {
-                    self.greet(id);
-                }
-            }
-            Notice::Updated(id) => self.publish_member("participant.updated", id),
-            Notice::Left(id, reason) => {
-                let data = serde_json::json!({"participant": id, "reason": reason.to_string(), "reason_code": reason});
-                self.publish("participant.left", data);
-            }
-            Notice::ActiveSpeaker(id) => {
-                self.publish("speaker.changed", serde_json::json!({"participant": id}));
-                let everybody = self.channels();
-                self.send(everybody, channel::speaker(id).into());
-            }
-            Notice::RoomUpdated => self.publish("room.updated", serde_json::json!({})),
-            Notice::ViewCreated(view) => self.publish("view.created", serde_json::json!({"view": view})),
-            Notice::ViewUpdated(view) => self.publish("view.updated", serde_json::json!({"view": view})),
-            Notice::SidebarUpdated(name) => self.publish("sidebar.updated", serde_json::json!({"sidebar": name})),
-            Notice::SidebarDeleted(name) => self.publish("sidebar.deleted", serde_json::json!({"sidebar": name})),
-            Notice::ViewDeleted(view) => self.publish("view.deleted", serde_json::json!({"view": view})),
-        }
-    }
-
-    fn publish_member(&mut self, kind: &'static str, id: ParticipantId) {
-        let Some(participant) = self.describe(id) else { return };
-        let data = serde_json::to_value(participant).unwrap_or_default();
-        self.publish(kind, serde_json::json!({"participant": data}));
-    }
-
-    fn publish(&mut self, kind: &'static str, data: serde_json::Value) {
-        let event = RoomEvent { id: self.next_event, room: self.room.id().clone(), kind, at: self.wall, data };
-        self.next_event += 1;
-        // Nobody subscribed is fine.
-        let _ = self.events.send(event);
-    }
-
-    fn mark_roster(&mut self) {
-        self.roster_due.get_or_insert(self.now + ROSTER_EVERY);
-    }
-
-    /// Everybody whose data channel is open and who does not wait to be admitted.
-    fn channels(&self) -> Arc<[ParticipantId]> {
-        let waits = |id: &ParticipantId| self.room.member(*id).is_some_and(|member| member.waiting);
-        self.sessions.iter().filter(|(id, session)| session.channel_open && !waits(id)).map(|(id, _)| *id).collect()
-    }
-
-    fn channels_of(&self, canvas: CanvasId) -> Arc<[ParticipantId]> {
-        let watches = |id: &ParticipantId| self.room.plan().watched(*id).is_some_and(|(watched, ..)| watched == canvas);
-        self.channels().iter().copied().filter(watches).collect()
     }
 
     fn send(&self, to: Arc<[ParticipantId]>, text: Arc<str>) {

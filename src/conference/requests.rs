@@ -8,6 +8,7 @@ use crate::ids::ParticipantId;
 use crate::net;
 use crate::peer::types::{Answer, CloseReason};
 use crate::pipeline::inlet::RoomInlet;
+use crate::record::Reason;
 use crate::room::member::display_name;
 use crate::room::model::{Participant, View, ViewPatch};
 use crate::room::sound::{Sidebar, SidebarSettings};
@@ -57,6 +58,7 @@ impl Conference {
     /// Tells the world that the room is no more: the last event of it.
     pub fn ended(&mut self, wall: SystemTime, failed: bool) {
         self.wall = wall;
+        self.drop_recordings();
         self.publish("room.ended", serde_json::json!({"reason_code": if failed { "internal_error" } else { "closed" }}));
     }
 
@@ -118,7 +120,14 @@ impl Conference {
                 answer(reply, shown);
             }
             Request::Snapshot { view, reply } => self.snapshot(view, reply),
+            Request::Record { recording, reply } => self.record(*recording, reply),
+            Request::ActOnRecording { recording, action, reply } => {
+                let done = self.act_on_recording(recording, action);
+                answer(reply, done);
+            }
             Request::Close { reason, reply } => {
+                let shutdown = reason == CloseReason::Shutdown;
+                self.stop_recordings(if shutdown { Reason::Shutdown } else { Reason::RoomEnded });
                 self.empty(reason);
                 answer(reply, Ok(()));
             }

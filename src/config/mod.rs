@@ -8,11 +8,13 @@
 
 mod check;
 mod load;
+mod recordings;
 mod secret;
 mod webhooks;
 
 pub use check::{Fault, Mode};
 pub use load::{load, parse};
+pub use recordings::Recordings;
 pub use secret::Secret;
 pub use webhooks::{Endpoint, Webhooks};
 
@@ -37,6 +39,7 @@ pub struct Config {
     pub audio: Audio,
     pub auth: Auth,
     pub limits: Limits,
+    pub recordings: Recordings,
     pub webhooks: Webhooks,
     pub log: Log,
     pub drain: Drain,

@@ -14,6 +14,7 @@ use std::path::Path;
 pub const MEDIA: &str = "media.mp4";
 pub const TIMELINE: &str = "timeline.json";
 pub const CHAPTERS: &str = "chapters.vtt";
+pub const THUMBNAIL: &str = "thumbnail.jpg";
 pub const MANIFEST: &str = "manifest.json";
 /// Events while the recording runs.
 pub const JOURNAL: &str = "timeline.jsonl";
@@ -192,13 +193,23 @@ impl Disk for Local {
 
 struct LocalFile(File);
 
-impl Bytes for LocalFile {
+impl Bytes for File {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.metadata()?.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
-        self.0.read_exact_at(buffer, at)
+        self.read_exact_at(buffer, at)
+    }
+}
+
+impl Bytes for LocalFile {
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        Bytes::read_at(&self.0, buffer, at)
     }
 }
 

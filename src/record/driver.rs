@@ -6,6 +6,7 @@ use super::manifest::{Manifest, Reason, State};
 use super::mp4::Kind;
 use super::queue::{Command, Item, Need, Queue};
 use super::session::{Output, Session};
+use super::slate;
 use super::store::{Lease, Store};
 use super::timeline::{PauseMode, TimelineEvent};
 use super::writer::{Fault, Totals, Writer};
@@ -73,7 +74,8 @@ impl Recorder {
         self.push(|queue| queue.note(event, Some(rtp_time), clock::wall()));
     }
 
-    /// False: it pauses already, or ends. `slate`: a coded keyframe of the recording's codec that stands meanwhile, only with [`PauseMode::Slate`].
+    /// False: it pauses already, or ends. `slate`: a coded keyframe of the recording's codec that stands meanwhile, only with
+    /// [`PauseMode::Slate`]; `None`: one that says so.
     pub fn pause(&self, mode: PauseMode, slate: Option<Arc<[u8]>>) -> bool {
         self.push(|queue| queue.command(Command::Pause { mode, slate }, clock::wall()))
     }
@@ -129,7 +131,7 @@ fn live(
 ) {
     let id = manifest.id;
     let mut failed = manifest.clone();
-    let ended = catch_unwind(AssertUnwindSafe(|| record(shared, store, manifest, folder, report)));
+    let ended = catch_unwind(AssertUnwindSafe(|| record(shared, &lease, store, manifest, folder, report)));
     // Nobody feeds what is no more.
     shared.queue().close();
     drop(lease);
@@ -146,6 +148,7 @@ fn live(
 /// From the first file to the last.
 fn record(
     shared: &Shared,
+    lease: &Lease,
     store: &Store,
     manifest: Manifest,
     folder: impl FnOnce(&Store) -> io::Result<Box<dyn Disk>>,
@@ -159,6 +162,7 @@ fn record(
         Err(fault) => {
             tracing::error!(recording = %failed.id, %fault, "a recording cannot begin");
             (failed.state, failed.reason) = (State::Failed, Some(fault.reason()));
+            store.discard(failed.id);
             return failed;
         }
     };
@@ -167,7 +171,7 @@ fn record(
     let reason = loop {
         shared.wait();
         match step(shared, &mut session, &mut writer, report) {
-            Ok(None) => {}
+            Ok(None) => lease.progress(session.duration().ms()),
             Ok(Some(reason)) => break reason,
             Err(fault) => {
                 tracing::error!(recording = %failed.id, %fault, "a recording ends");
@@ -182,7 +186,10 @@ fn record(
 /// Takes all that has come. The reason where the recording ends.
 fn step(shared: &Shared, session: &mut Session, writer: &mut Writer, report: &dyn Report) -> Result<Option<Reason>, Fault> {
     let (now, wall) = (clock::now(), clock::wall());
-    while let Some(item) = shared.pop() {
+    while let Some(mut item) = shared.pop() {
+        if let Item::Command { command: Command::Pause { mode: PauseMode::Slate, slate: slate @ None }, .. } = &mut item {
+            *slate = writer.manifest().video.as_ref().and_then(slate::draw);
+        }
         session.handle(item, wall);
         while let Some(output) = session.poll_output() {
             writer.write(&output, now, wall)?;

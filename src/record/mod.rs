@@ -2,7 +2,7 @@
 //!
 //! A recording is a subscriber: it takes the coded pictures and packets that a rendition and a mix make anyway ([`VideoOut`],
 //! [`AudioOut`]) and writes them as they are. Each has a folder of its own with `media.mp4` (see [`mp4`]), `timeline.json`,
-//! `chapters.vtt` (see [`timeline`]) and `manifest.json` (see [`manifest`]).
+//! `chapters.vtt` (see [`timeline`]), `thumbnail.jpg` and `manifest.json` (see [`manifest`]).
 //!
 //! Promises: nobody on the media plane ever waits for a disk ([`queue`]); what was written plays, whenever and however the
 //! process ends, up to its last second or two; picture and sound stay in step, whatever is lost and however often it pauses
@@ -33,7 +33,9 @@ pub mod manifest;
 pub mod mp4;
 pub mod queue;
 pub mod session;
+mod slate;
 pub mod store;
+mod thumbnail;
 pub mod timeline;
 pub mod writer;
 

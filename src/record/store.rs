@@ -5,14 +5,18 @@
 //! where waiting is allowed. One server at a time has the folder.
 
 use super::Settings;
-use super::disk::{self, CHAPTERS, Local, MANIFEST, MEDIA, TIMELINE};
-use super::manifest::{Manifest, Reason};
+use super::disk::{self, CHAPTERS, JOURNAL, Local, MANIFEST, MEDIA, THUMBNAIL, TIMELINE};
+use super::manifest::{Manifest, Reason, State};
+use super::mp4::{self, playlist, scan};
+use super::thumbnail;
+use super::timeline::{self, Timeline};
 use super::writer::{self, Usage};
 use crate::ids::{RecordingId, RoomId};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -47,15 +51,17 @@ pub enum Part {
     Media,
     Timeline,
     Chapters,
+    Thumbnail,
     Manifest,
 }
 
 impl Part {
-    const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Media => MEDIA,
             Self::Timeline => TIMELINE,
             Self::Chapters => CHAPTERS,
+            Self::Thumbnail => THUMBNAIL,
             Self::Manifest => MANIFEST,
         }
     }
@@ -69,7 +75,8 @@ struct Inner {
     settings: Settings,
     root: Local,
     usage: Arc<Usage>,
-    running: Mutex<BTreeSet<RecordingId>>,
+    /// With the milliseconds of media so far.
+    running: Mutex<BTreeMap<RecordingId, Arc<AtomicU64>>>,
     changed: Condvar,
     /// Held as long as the store lives.
     _lock: File,
@@ -93,7 +100,7 @@ impl Store {
         let ids: Vec<RecordingId> = names.iter().filter_map(|name| name.parse().ok()).collect();
         let bytes = ids.iter().filter_map(|id| root.open_folder(&id.to_string()).and_then(|folder| folder.bytes()).ok()).sum();
         let usage = Usage::new(bytes, settings.max_bytes);
-        let inner = Inner { settings, root, usage, running: Mutex::new(BTreeSet::new()), changed: Condvar::new(), _lock: lock };
+        let inner = Inner { settings, root, usage, running: Mutex::new(BTreeMap::new()), changed: Condvar::new(), _lock: lock };
         let store = Self(Arc::new(inner));
         let unfinished = ids.into_iter().filter(|id| !store.manifest(*id).is_ok_and(|manifest| manifest.state.is_final()));
         let unfinished = unfinished.collect();
@@ -128,7 +135,51 @@ impl Store {
 
     pub fn manifest(&self, id: RecordingId) -> Result<Manifest, Refusal> {
         let text = disk::read(&self.folder(id)?, MANIFEST).map_err(unknown_or_disk)?;
-        serde_json::from_slice(&text).map_err(|error| Refusal::Disk(error.into()))
+        let mut manifest: Manifest = serde_json::from_slice(&text).map_err(|error| Refusal::Disk(error.into()))?;
+        match self.running().get(&id) {
+            // Its thread is about to let go of it.
+            Some(_) if manifest.state.is_final() => manifest.state = State::Stopping,
+            Some(so_far) => manifest.duration_ms = so_far.load(Ordering::Relaxed),
+            None => {}
+        }
+        Ok(manifest)
+    }
+
+    /// What has happened; of one that runs so far.
+    pub fn timeline(&self, id: RecordingId) -> Result<Timeline, Refusal> {
+        let folder = self.folder(id)?;
+        match disk::read(&folder, TIMELINE).map_err(unknown_or_disk) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| Refusal::Disk(error.into())),
+            Err(Refusal::Unknown) => {
+                let (lines, _) = timeline::read(&disk::read(&folder, JOURNAL).map_err(unknown_or_disk)?);
+                Ok(Timeline::new(lines, self.manifest(id)?.duration_ms))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An HLS playlist that names `media` for the file's [fragmented form](Store::fragments); `ended`: nothing will be added to it.
+    pub fn playlist(&self, id: RecordingId, media: &str, ended: bool) -> Result<String, Refusal> {
+        let file = self.reader(id, Part::Media)?;
+        let begin = scan::fragments(&file).map_err(unreadable)?;
+        playlist::write(&mp4::From(&file, begin), media, ended).map_err(unreadable)
+    }
+
+    /// Where in the media file its fragmented form begins; it goes to the end.
+    pub fn fragments(&self, id: RecordingId) -> Result<u64, Refusal> {
+        scan::fragments(&self.reader(id, Part::Media)?).map_err(unreadable)
+    }
+
+    /// A picture out of it as JPEG.
+    pub fn thumbnail(&self, id: RecordingId) -> Result<Vec<u8>, Refusal> {
+        match disk::read(&self.folder(id)?, THUMBNAIL).map_err(unknown_or_disk) {
+            Err(Refusal::Unknown) => {
+                let file = self.reader(id, Part::Media)?;
+                let begin = scan::fragments(&file).map_err(unreadable)?;
+                thumbnail::draw(&mp4::From(&file, begin)).ok_or(Refusal::Unknown)
+            }
+            read => read,
+        }
     }
 
     /// All that can be read, the newest first.
@@ -150,7 +201,7 @@ impl Store {
         let folder = self.folder(id)?;
         {
             let running = self.running();
-            if running.contains(&id) {
+            if running.contains_key(&id) {
                 return Err(Refusal::Running);
             }
             disk::Disk::rename(&self.0.root, &name, &gone)?;
@@ -179,10 +230,10 @@ impl Store {
     }
 
     fn is_running(&self, id: RecordingId) -> bool {
-        self.running().contains(&id)
+        self.running().contains_key(&id)
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeSet<RecordingId>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<RecordingId, Arc<AtomicU64>>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -196,7 +247,23 @@ impl Store {
 
     /// Until the lease is dropped nobody else touches the recording. `None`: somebody has it.
     pub(super) fn lease(&self, id: RecordingId) -> Option<Lease> {
-        self.running().insert(id).then(|| Lease { store: self.clone(), id })
+        let mut running = self.running();
+        if running.contains_key(&id) {
+            return None;
+        }
+        let so_far = Arc::clone(running.entry(id).or_default());
+        metrics::gauge!("mixdown_recordings").set(running.len() as f64);
+        Some(Lease { store: self.clone(), id, so_far })
+    }
+
+    /// Removes the folder of a recording that could not begin.
+    pub(super) fn discard(&self, id: RecordingId) {
+        match remove(&self.0.root, &id.to_string()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(recording = %id, %error, "the folder of a recording that could not begin stays");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -204,12 +271,31 @@ impl Store {
 pub(super) struct Lease {
     store: Store,
     id: RecordingId,
+    so_far: Arc<AtomicU64>,
+}
+
+impl Lease {
+    /// Says how long the media are so far.
+    pub fn progress(&self, ms: u64) {
+        self.so_far.store(ms, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.store.running().remove(&self.id);
+        let mut running = self.store.running();
+        running.remove(&self.id);
+        metrics::gauge!("mixdown_recordings").set(running.len() as f64);
+        drop(running);
         self.store.0.changed.notify_all();
+    }
+}
+
+/// Media that are none yet have nothing to be read.
+fn unreadable(error: mp4::Error) -> Refusal {
+    match error {
+        mp4::Error::Io(error) => unknown_or_disk(error),
+        _ => Refusal::Unknown,
     }
 }
 

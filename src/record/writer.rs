@@ -6,10 +6,11 @@
 //!
 //! Time is a parameter; the disk is a trait. Whatever fails is told once; the file stays whole up to its last fragment.
 
-use super::disk::{self, CHAPTERS, Disk, DiskFile, JOURNAL, MANIFEST, MEDIA, RESERVE, TIMELINE};
+use super::disk::{self, CHAPTERS, Disk, DiskFile, JOURNAL, MANIFEST, MEDIA, RESERVE, THUMBNAIL, TIMELINE};
 use super::manifest::{File, Form, Manifest, Reason, State, Video};
-use super::mp4::{Error, Ticks, progressive, scan};
+use super::mp4::{self, Error, Ticks, progressive, scan};
 use super::session::Output;
+use super::thumbnail;
 use super::timeline::{self, Line, Timeline, TimelineEvent};
 use crate::runtime::clock::rfc3339;
 use sha2::{Digest, Sha256};
@@ -317,7 +318,16 @@ fn rewrite(disk: &dyn Disk, created: SystemTime, room: u64) -> Form {
     }
 }
 
-/// Timeline, chapters, checksums, manifest.
+/// A picture of it, where one can be drawn.
+fn illustrate(disk: &dyn Disk) -> io::Result<()> {
+    let drawn = match disk.open(MEDIA) {
+        Ok(file) => thumbnail::draw(&mp4::From(&*file, mp4::scan::fragments(&*file).unwrap_or_default())),
+        Err(_) => None,
+    };
+    drawn.map_or(Ok(()), |picture| disk::replace(disk, THUMBNAIL, &picture))
+}
+
+/// Timeline, chapters, thumbnail, checksums, manifest.
 fn close(disk: &dyn Disk, mut manifest: Manifest) -> Manifest {
     let reason = manifest.reason.unwrap_or(Reason::Interrupted);
     (manifest.state, manifest.reason) = (reason.state(), Some(reason));
@@ -334,7 +344,8 @@ fn close(disk: &dyn Disk, mut manifest: Manifest) -> Manifest {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => report("read its timeline", Err(error)),
     }
-    manifest.files = [MEDIA, TIMELINE, CHAPTERS].iter().filter_map(|name| checksum(disk, name).ok()).collect();
+    report("draw its thumbnail", illustrate(disk));
+    manifest.files = [MEDIA, TIMELINE, CHAPTERS, THUMBNAIL].iter().filter_map(|name| checksum(disk, name).ok()).collect();
     report("write its manifest", disk::replace(disk, MANIFEST, &manifest.json()));
     manifest
 }
@@ -365,7 +376,7 @@ pub fn recover(disk: &dyn Disk, fallback: Manifest, reason: Reason, wall: System
     if manifest.state.is_final() {
         return Ok(manifest);
     }
-    for name in [RESERVE, "media.mp4.new", "manifest.json.new", "timeline.json.new", "chapters.vtt.new"] {
+    for name in [RESERVE, "media.mp4.new", "manifest.json.new", "timeline.json.new", "chapters.vtt.new", "thumbnail.jpg.new"] {
         disk::remove_if_there(disk, name)?;
     }
     if manifest.state != State::Stopping {

@@ -46,6 +46,8 @@ pub struct Member {
     /// Of the player, as the client says.
     pub hint: Option<Size>,
     pub max_bitrate_bps: Option<u32>,
+    pub(super) own_consent: model::Consent,
+    pub(super) operator_consent: model::Consent,
     pub(super) last_spoke: u64,
     /// Upright sizes of the pictures decoded last.
     pub(super) sizes: BTreeMap<Source, Size>,
@@ -76,6 +78,8 @@ impl Member {
             max_size: None,
             hint: None,
             max_bitrate_bps: None,
+            own_consent: model::Consent::default(),
+            operator_consent: model::Consent::default(),
             last_spoke: 0,
             sizes: BTreeMap::new(),
         }
@@ -165,11 +169,14 @@ impl Member {
             self.max_size = Some(Size::new(patch.max_width.unwrap_or(now.width), patch.max_height.unwrap_or(now.height)));
         }
         self.max_bitrate_bps = patch.max_bitrate_bps.or(self.max_bitrate_bps);
+        let consent = if patch.operator { &mut self.operator_consent } else { &mut self.own_consent };
+        *consent = patch.recording.unwrap_or(*consent);
         let same = before.name == self.name
             && (before.muted_audio, before.muted_video, before.pinned) == (self.muted_audio, self.muted_video, self.pinned)
             && (before.gain, before.noise_suppression, before.auto_gain) == (self.gain, self.noise_suppression, self.auto_gain)
             && (before.held_audio, before.held_video) == (self.held_audio, self.held_video)
             && (&before.role, &before.view) == (&self.role, &self.view)
+            && before.consent() == self.consent()
             && (before.max_size, before.max_bitrate_bps) == (self.max_size, self.max_bitrate_bps);
         Ok(!same)
     }
@@ -215,6 +222,7 @@ impl Member {
             max_width: self.max_size.map(|size| size.width).filter(|width| *width != u32::MAX),
             max_height: self.max_size.map(|size| size.height).filter(|height| *height != u32::MAX),
             max_bitrate_bps: self.max_bitrate_bps.filter(|most| *most != u32::MAX),
+            recording: self.consent(),
             tracks: tracks.collect(),
             feed,
         }

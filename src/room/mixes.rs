@@ -3,11 +3,12 @@
 //! A view has a mix, a sidebar has one; what consists of the same is one mix whatever its names are. A mix keeps its id while it
 //! is asked for under any name, whatever it consists of, so that nobody's encoder begins anew because somebody joined.
 
+use super::model::Consent;
 use super::plan::Change;
 use super::sound::{Blend, MixId, Place, Voicing};
 use super::speaker::Rule;
 use super::{Member, Room, pictures};
-use crate::ids::{ParticipantId, Source};
+use crate::ids::{ParticipantId, RecordingId, Source};
 use mixdown_codecs::AudioCodec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::sync::atomic::Ordering;
 pub enum Name {
     View(String),
     Sidebar(String),
+    Recording(RecordingId),
 }
 
 /// What of a room's sound must run.
@@ -48,22 +50,27 @@ pub(super) fn derive(room: &Room) -> SoundPlan {
     let mut listeners = Vec::new();
     for member in here() {
         let Some(codec) = member.negotiated.audio_down else { continue };
-        let name = room.heard_in(member);
+        listeners.push((member.id, codec, room.heard_in(member)));
+    }
+    let people = listeners.len();
+    listeners.extend(room.recording().map(|recording| (recording.id.listener(), AudioCodec::Opus, Name::Recording(recording.id))));
+    let mut heard = Vec::with_capacity(listeners.len());
+    for (id, codec, name) in listeners {
         let index = match wishes.iter().position(|(_, names)| names.contains(&name)) {
             Some(index) => index,
             None => wish(&mut wishes, room.blend(&name, &speakers), name),
         };
-        listeners.push((member.id, codec, index));
+        heard.push((id, codec, index));
     }
     let ids = identify(room, &wishes);
-    plan.listeners.extend(listeners.into_iter().map(|(id, codec, index)| (id, (codec, ids[index]))));
+    plan.listeners.extend(heard.into_iter().map(|(id, codec, index)| (id, (codec, ids[index]))));
     for (id, (blend, names)) in ids.into_iter().zip(wishes) {
         let before = room.plan.sound.mixes.get(&id).filter(|before| ***before == blend);
         plan.mixes.insert(id, before.cloned().unwrap_or_else(|| Arc::new(blend)));
         plan.names.extend(names.into_iter().map(|name| (name, id)));
     }
     plan.floors = floors(room);
-    plan.hold = room.audio.hold_music && plan.listeners.len() == 1 && here().count() == 1;
+    plan.hold = room.audio.hold_music && people == 1 && here().count() == 1;
     plan
 }
 
@@ -96,6 +103,12 @@ fn floors(room: &Room) -> Arc<[Rule]> {
     let mut rules = vec![room.rule_of(super::MAIN_VIEW)];
     for member in room.members.iter().filter(|member| member.is_in()) {
         let rule = room.rule_of(room.shown_view(member));
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    for recording in room.recording() {
+        let rule = recording.layout.as_ref().map_or_else(|| room.rule_of(&recording.view), |layout| layout.active_speaker.into());
         if !rules.contains(&rule) {
             rules.push(rule);
         }
@@ -133,6 +146,11 @@ impl Room {
             Name::Sidebar(name) => {
                 let within = |member: &&&Member| self.sidebars.get(name).is_some_and(|sidebar| sidebar.participants.contains(&member.id));
                 speakers.iter().filter(within).map(|member| (member.id, Place::default())).collect()
+            }
+            Name::Recording(id) => {
+                let Some(recording) = self.recordings().iter().find(|recording| recording.id == *id) else { return Blend::new() };
+                let willing: Vec<&Member> = speakers.iter().copied().filter(|member| member.consent() != Consent::Deny).collect();
+                self.blend(&Name::View(recording.view.clone()), &willing)
             }
             Name::View(name) => {
                 let Some(view) = self.views.get(name) else { return Blend::new() };

@@ -10,12 +10,14 @@ mod mixes;
 pub mod model;
 mod pictures;
 pub mod plan;
+mod recordings;
 mod sidebars;
 pub mod sound;
 pub mod speaker;
 mod views;
 
 pub use pictures::Audience;
+pub use recordings::Recording;
 pub use views::{Expect, MAIN_VIEW};
 
 use crate::ids::{ParticipantId, RoomId};
@@ -45,6 +47,8 @@ pub struct Settings {
     pub audio: RoomAudio,
     pub waiting_room: bool,
     pub self_unmute: bool,
+    pub auto_record: bool,
+    pub recording_sign: bool,
     /// Chat lines that those who join later are sent.
     pub chat_history: usize,
     /// Of a 1280×720 picture at 30 fps; other canvases get their share.
@@ -62,6 +66,8 @@ impl Default for Settings {
             audio: RoomAudio::default(),
             waiting_room: false,
             self_unmute: false,
+            auto_record: false,
+            recording_sign: true,
             chat_history: 100,
             video_bitrate_bps: 1_500_000,
         }
@@ -148,6 +154,7 @@ pub struct Room {
     views: BTreeMap<String, ViewState>,
     audio: RoomAudio,
     sidebars: BTreeMap<String, SidebarState>,
+    recordings: Vec<Recording>,
     speaker: Option<ParticipantId>,
     previous_speaker: Option<ParticipantId>,
     /// The same by other rules than that of `main`.
@@ -168,6 +175,7 @@ impl Room {
             id,
             audio: settings.audio,
             sidebars: BTreeMap::new(),
+            recordings: Vec::new(),
             settings,
             locked: false,
             members: Vec::new(),
@@ -407,6 +415,8 @@ impl Room {
         }
         self.locked = patch.locked.unwrap_or(self.locked);
         self.settings.self_unmute = patch.self_unmute.unwrap_or(self.settings.self_unmute);
+        self.settings.auto_record = patch.auto_record.unwrap_or(self.settings.auto_record);
+        self.settings.recording_sign = patch.recording_sign.unwrap_or(self.settings.recording_sign);
         self.settings.waiting_room = patch.waiting_room.unwrap_or(self.settings.waiting_room);
         if !self.settings.waiting_room {
             let waiting: Vec<ParticipantId> = self.members.iter().filter(|member| member.waiting).map(|member| member.id).collect();

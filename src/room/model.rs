@@ -124,6 +124,8 @@ pub struct Participant {
     pub max_width: Option<u32>,
     pub max_height: Option<u32>,
     pub max_bitrate_bps: Option<u32>,
+    /// The stricter of what they said and what an operator said.
+    pub recording: Consent,
     pub tracks: Vec<Track>,
     pub feed: Option<Feed>,
 }
@@ -167,6 +169,8 @@ pub struct ParticipantPatch {
     pub max_width: Option<u32>,
     pub max_height: Option<u32>,
     pub max_bitrate_bps: Option<u32>,
+    /// An operator can make it stricter than the participant says, not laxer.
+    pub recording: Option<Consent>,
     /// Comes from somebody else, who may.
     #[serde(skip)]
     pub operator: bool,
@@ -175,6 +179,19 @@ pub struct ParticipantPatch {
 /// `null` is a value of its own.
 fn or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<bool>>, D::Error> {
     Option::<bool>::deserialize(deserializer).map(Some)
+}
+
+/// What of somebody goes into recordings, from all to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    #[default]
+    Allow,
+    /// Their sound, and a tile with their name in place of their pictures.
+    Avatar,
+    /// Their sound alone.
+    AudioOnly,
+    Deny,
 }
 
 /// Whom an entry of a view's filter means: an id as text, or an object with one of these.
@@ -290,6 +307,10 @@ pub struct RoomState {
     pub max_participants: u32,
     pub participants: usize,
     pub audio: RoomAudio,
+    pub auto_record: bool,
+    pub recording_sign: bool,
+    /// Whether it is recorded now.
+    pub recording: bool,
     pub active_speaker: Option<ParticipantId>,
     pub views: Vec<View>,
     #[serde(skip)]
@@ -306,6 +327,10 @@ pub struct RoomPatch {
     pub self_unmute: Option<bool>,
     pub max_participants: Option<u32>,
     pub audio: Option<RoomAudio>,
+    /// Whether it records `main` whenever somebody is here.
+    pub auto_record: Option<bool>,
+    /// Whether pictures say that they are recorded.
+    pub recording_sign: Option<bool>,
     /// Of the view `main`.
     pub canvas: Option<Canvas>,
     pub layout: Option<Layout>,

@@ -5,15 +5,19 @@
 //! on it, so that a change of layout costs no keyframe.
 
 use super::model::{Canvas, Selector, SelfView};
+use super::recordings::{Discretion, Recording};
 use super::views::ViewState;
 use super::{Error, Member, Room};
-use crate::ids::{CanvasId, ParticipantId};
+use crate::ids::{CanvasId, ParticipantId, RecordingId};
 use mixdown_codecs::{Size, VideoCodec};
 use mixdown_layouts::overlay::{self, Overlay};
 use mixdown_layouts::scene::TileSource;
-use mixdown_layouts::{Cast, Layout, PersonId, Scene};
+use mixdown_layouts::{Cast, Fraction, Layout, Person, PersonId, Scene};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+
+/// What pictures say while they are recorded.
+const SIGN: &str = "REC";
 
 /// What a canvas is composed of. Equal contents are one canvas.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +28,11 @@ pub struct Content {
     exclude: Vec<Selector>,
     /// Whose own picture it is: they are not in it.
     without: Option<ParticipantId>,
+    /// Of what is recorded.
+    discretion: Discretion,
 }
 
-/// A view, or somebody's own picture of it.
+/// A view, or somebody's own picture of it; a recording's under its [listener's id](RecordingId::listener).
 pub type Name = (String, Option<ParticipantId>);
 
 /// A canvas that must be composed.
@@ -34,7 +40,13 @@ pub(super) struct Wish {
     pub content: Content,
     pub names: Vec<Name>,
     /// In order of joining.
-    pub watchers: Vec<(ParticipantId, VideoCodec)>,
+    pub watchers: Vec<(Watcher, VideoCodec)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watcher {
+    Participant(ParticipantId),
+    Recording(RecordingId),
 }
 
 /// What a layout of a view would be applied to.
@@ -55,7 +67,7 @@ impl Room {
         let canvas = self.plan.shared(view).and_then(|id| self.plan.canvases.get(&id));
         Ok(Audience {
             canvas: state.canvas.clone(),
-            cast: Content::of(state, None).cast(self),
+            cast: Content::of(self, state, None).cast(self),
             people: self.members.iter().map(|member| (member.person(), member.id)).collect(),
             renditions: canvas.map_or(0, |canvas| canvas.renditions.len()),
             viewers: self.members.iter().filter(|member| member.watches().is_some() && self.shown_view(member) == view).count(),
@@ -77,19 +89,24 @@ pub(super) fn wishes(room: &Room) -> Vec<Wish> {
         let watchers = watchers.remove(name.as_str()).unwrap_or_default();
         let visible = if state.own == SelfView::Exclude && !watchers.is_empty() { visible(room, state) } else { BTreeSet::new() };
         if state.observed {
-            wish(&mut wishes, Content::of(state, None), (name.clone(), None), None);
+            wish(&mut wishes, Content::of(room, state, None), (name.clone(), None), None);
         }
         for (member, codec) in watchers {
             let private = left > 0 && visible.contains(&member.person());
             left -= usize::from(private);
             let without = private.then_some(member.id);
-            wish(&mut wishes, Content::of(state, without), (name.clone(), without), Some((member.id, codec)));
+            wish(&mut wishes, Content::of(room, state, without), (name.clone(), without), Some((Watcher::Participant(member.id), codec)));
         }
+    }
+    for recording in room.recording() {
+        let Some(state) = room.views.get(&recording.view) else { continue };
+        let name = (recording.view.clone(), Some(recording.id.listener()));
+        wish(&mut wishes, Content::recorded(room, state, recording), name, Some((Watcher::Recording(recording.id), recording.codec)));
     }
     wishes
 }
 
-fn wish(wishes: &mut Vec<Wish>, content: Content, name: Name, watcher: Option<(ParticipantId, VideoCodec)>) {
+fn wish(wishes: &mut Vec<Wish>, content: Content, name: Name, watcher: Option<(Watcher, VideoCodec)>) {
     let index = wishes.iter().position(|wish| wish.content == content).unwrap_or_else(|| {
         wishes.push(Wish { content, names: Vec::new(), watchers: Vec::new() });
         wishes.len() - 1
@@ -103,7 +120,7 @@ fn wish(wishes: &mut Vec<Wish>, content: Content, name: Name, watcher: Option<(P
 
 /// Where everybody who has a tile in the view stands, −80 (left) to 80 (right): nobody is all on one side.
 pub(super) fn positions(room: &Room, state: &ViewState) -> BTreeMap<ParticipantId, i8> {
-    let scene = Content::of(state, None).arrange(room);
+    let scene = Content::of(room, state, None).arrange(room);
     let width = i64::from(scene.canvas.width.max(1));
     let place = |tile: &mixdown_layouts::Tile| {
         let id = room.by_person(tile.person)?.id;
@@ -114,17 +131,22 @@ pub(super) fn positions(room: &Room, state: &ViewState) -> BTreeMap<ParticipantI
     scene.tiles.iter().filter(|tile| tile.kind == TileSource::Camera).filter_map(place).collect()
 }
 
-fn with_banner(state: &ViewState) -> Layout {
-    let mut layout = state.layout.clone();
+/// The layout with what lies over it for a while: a banner, the sign of a recording.
+fn adorned(room: &Room, state: &ViewState, layout: &Layout) -> Layout {
+    let mut layout = layout.clone();
     if let Some(text) = &state.banner {
         layout.overlays.push(Overlay { kind: overlay::Kind::LowerThird, text: Some(text.clone()), ..Overlay::default() });
+    }
+    if room.settings.recording_sign && room.is_recorded() {
+        let size = Some(Fraction::new(1, 32));
+        layout.overlays.push(Overlay { kind: overlay::Kind::Text, text: Some(SIGN.to_owned()), size, ..Overlay::default() });
     }
     layout
 }
 
 /// Everybody who has a tile in the picture that all share.
 fn visible(room: &Room, state: &ViewState) -> BTreeSet<PersonId> {
-    Content::of(state, None).arrange(room).tiles.iter().map(|tile| tile.person).collect()
+    Content::of(room, state, None).arrange(room).tiles.iter().map(|tile| tile.person).collect()
 }
 
 /// The canvas of each wish: who did not change keeps his, then changed views go on in theirs.
@@ -147,14 +169,22 @@ pub(super) fn identify(room: &Room, wishes: &[Wish]) -> Vec<CanvasId> {
 }
 
 impl Content {
-    fn of(state: &ViewState, without: Option<ParticipantId>) -> Self {
+    fn of(room: &Room, state: &ViewState, without: Option<ParticipantId>) -> Self {
         Self {
             canvas: state.canvas.clone(),
-            layout: with_banner(state),
+            layout: adorned(room, state, &state.layout),
             include: state.include.clone(),
             exclude: state.exclude.clone(),
             without,
+            discretion: Discretion::default(),
         }
+    }
+
+    /// What `recording` is of: the view as it is watched, unless it has a layout of its own or somebody does not allow it.
+    fn recorded(room: &Room, state: &ViewState, recording: &Recording) -> Self {
+        let layout = adorned(room, state, recording.layout.as_ref().unwrap_or(&state.layout));
+        let watched = Self::of(room, state, None);
+        Self { layout, discretion: room.discretion(|member| watched.shows(member)), ..watched }
     }
 
     pub fn size(&self) -> Size {
@@ -178,7 +208,13 @@ impl Content {
     /// Whether the picture may show this participant.
     fn shows(&self, member: &Member) -> bool {
         let listed = |selectors: &[Selector]| selectors.iter().any(|selector| member.is_meant_by(selector));
-        member.is_seen() && self.without != Some(member.id) && (self.include.is_empty() || listed(&self.include)) && !listed(&self.exclude)
+        let withheld = self.without == Some(member.id) || self.discretion.hidden.contains(&member.id);
+        member.is_seen() && !withheld && (self.include.is_empty() || listed(&self.include)) && !listed(&self.exclude)
+    }
+
+    fn person(&self, member: &Member) -> Person {
+        let person = member.cast();
+        if self.discretion.masked.contains(&member.id) { Person { camera: None, screen: None, ..person } } else { person }
     }
 
     fn cast(&self, room: &Room) -> Cast {
@@ -187,7 +223,7 @@ impl Content {
         let previous_speaker = person(floor.previous);
         // Who has the floor sees in his own picture who had it before.
         let active_speaker = person(floor.speaker).or(previous_speaker.filter(|_| floor.speaker.is_some()));
-        let people = room.members.iter().filter(|member| self.shows(member)).map(Member::cast).collect();
+        let people = room.members.iter().filter(|member| self.shows(member)).map(|member| self.person(member)).collect();
         Cast { people, active_speaker, previous_speaker }
     }
 }

@@ -8,10 +8,10 @@
 use super::Room;
 use super::mixes::{self, SoundPlan};
 use super::model::Canvas;
-use super::pictures::{self, Content, Name};
+use super::pictures::{self, Content, Name, Watcher};
 use super::sound::{Blend, Chime, MixId, Voicing};
 use super::speaker::Rule;
-use crate::ids::{CanvasId, ParticipantId, RenditionId, Source, TrackId};
+use crate::ids::{CanvasId, ParticipantId, RecordingId, RenditionId, Source, TrackId};
 use mixdown_codecs::{AudioCodec, EncoderConfig, Size, VideoCodec};
 use mixdown_layouts::Scene;
 use std::collections::BTreeMap;
@@ -51,6 +51,8 @@ pub struct Plan {
     /// The canvas of each view that is watched, and of each picture of somebody's own.
     pub names: BTreeMap<Name, CanvasId>,
     pub feeds: BTreeMap<ParticipantId, RenditionId>,
+    /// What each recording is of.
+    pub recorded: BTreeMap<RecordingId, RenditionId>,
     /// Video tracks that somebody sees, with the height of their largest tile in pixels.
     pub wanted: BTreeMap<TrackId, u32>,
     pub sound: SoundPlan,
@@ -59,7 +61,11 @@ pub struct Plan {
 impl Plan {
     /// The canvas that `participant` watches, with what encodes it.
     pub fn watched(&self, participant: ParticipantId) -> Option<(CanvasId, RenditionKey, RenditionId)> {
-        let rendition = *self.feeds.get(&participant)?;
+        self.encoded(*self.feeds.get(&participant)?)
+    }
+
+    /// The canvas that a rendition is of, and how it is encoded.
+    pub fn encoded(&self, rendition: RenditionId) -> Option<(CanvasId, RenditionKey, RenditionId)> {
         self.canvases.iter().find_map(|(canvas, plan)| {
             let (key, id) = plan.renditions.iter().find(|(_, id)| **id == rendition)?;
             Some((*canvas, *key, *id))
@@ -90,6 +96,10 @@ pub enum Change {
     },
     Feed {
         participant: ParticipantId,
+        rendition: Option<RenditionId>,
+    },
+    Record {
+        recording: RecordingId,
         rendition: Option<RenditionId>,
     },
     /// 0: seen by nobody.
@@ -136,13 +146,20 @@ pub(super) fn derive(room: &Room) -> Plan {
         let scene = arrange(room, &wish.content, before);
         want(room, &scene, &mut plan.wanted);
         let mut renditions = BTreeMap::new();
-        for (participant, codec) in wish.watchers {
-            let most = room.member(participant).and_then(|member| member.max_bitrate_bps);
+        for (watcher, codec) in wish.watchers {
+            let most = match watcher {
+                Watcher::Participant(id) => room.member(id).and_then(|member| member.max_bitrate_bps),
+                Watcher::Recording(_) => None,
+            };
             let bitrate_bps = afford(bitrate(room, &wish.content.canvas), most);
             let key = RenditionKey { codec, size: wish.content.size(), fps: wish.content.canvas.fps, bitrate_bps };
             let running = before.and_then(|canvas| canvas.renditions.get(&key)).copied();
             let fresh = || RenditionId(room.next_rendition.fetch_add(1, Ordering::Relaxed));
-            plan.feeds.insert(participant, *renditions.entry(key).or_insert_with(|| running.unwrap_or_else(fresh)));
+            let rendition = *renditions.entry(key).or_insert_with(|| running.unwrap_or_else(fresh));
+            match watcher {
+                Watcher::Participant(id) => plan.feeds.insert(id, rendition),
+                Watcher::Recording(id) => plan.recorded.insert(id, rendition),
+            };
         }
         plan.names.extend(wish.names.into_iter().map(|name| (name, id)));
         plan.canvases.insert(id, CanvasPlan { content: Arc::new(wish.content), scene, renditions });
@@ -213,6 +230,14 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
     }
     for participant in old.feeds.keys().filter(|id| !new.feeds.contains_key(id)) {
         out.push(Change::Feed { participant: *participant, rendition: None });
+    }
+    for (recording, rendition) in &new.recorded {
+        if old.recorded.get(recording) != Some(rendition) {
+            out.push(Change::Record { recording: *recording, rendition: Some(*rendition) });
+        }
+    }
+    for recording in old.recorded.keys().filter(|id| !new.recorded.contains_key(id)) {
+        out.push(Change::Record { recording: *recording, rendition: None });
     }
     for (track, height) in &new.wanted {
         if old.wanted.get(track) != Some(height) {

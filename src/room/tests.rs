@@ -1,8 +1,8 @@
 use super::*;
-use crate::ids::{CanvasId, RenditionId, Source, TrackId};
+use crate::ids::{CanvasId, RecordingId, RenditionId, Source, TrackId};
 use crate::peer::types::Codec;
 use mixdown_codecs::{AudioCodec, VideoCodec};
-use model::{Selector, SelfView};
+use model::{Consent, Selector, SelfView};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -226,6 +226,7 @@ struct Stages {
     canvases: BTreeMap<CanvasId, u32>,
     renditions: BTreeMap<RenditionId, CanvasId>,
     feeds: BTreeMap<ParticipantId, RenditionId>,
+    recorded: BTreeMap<RecordingId, RenditionId>,
     wanted: BTreeSet<TrackId>,
     speakers: BTreeSet<ParticipantId>,
     mixes: BTreeSet<sound::MixId>,
@@ -246,6 +247,11 @@ impl Stages {
                 self.feeds.insert(participant, id);
             }
             Change::Feed { participant, rendition: None } => assert!(self.feeds.remove(&participant).is_some()),
+            Change::Record { recording, rendition: Some(id) } => {
+                assert!(self.renditions.contains_key(&id), "a recording of a closed rendition");
+                self.recorded.insert(recording, id);
+            }
+            Change::Record { recording, rendition: None } => assert!(self.recorded.remove(&recording).is_some()),
             Change::Wanted { track, height: 0 } => assert!(self.wanted.remove(&track)),
             Change::Wanted { track, .. } => _ = self.wanted.insert(track),
             Change::Speaker { participant, .. } => _ = self.speakers.insert(participant),
@@ -273,6 +279,7 @@ impl Stages {
         self.canvases.is_empty()
             && self.renditions.is_empty()
             && self.feeds.is_empty()
+            && self.recorded.is_empty()
             && self.wanted.is_empty()
             && self.speakers.is_empty()
             && self.mixes.is_empty()
@@ -297,6 +304,10 @@ enum Step {
     Watch(u128, u8),
     Delete(u8),
     Hint(u128, bool),
+    Record(u128, u8, bool),
+    Pause(u128, bool),
+    End(u128),
+    Consent(u128, Consent),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -311,7 +322,12 @@ fn step() -> impl Strategy<Value = Step> {
         (0u8..3, any::<bool>(), any::<bool>()).prop_map(|(view, speaker, own)| Step::View(view, speaker, own)),
         (who.clone(), 0u8..3).prop_map(|(n, view)| Step::Watch(n, view)),
         (0u8..3).prop_map(Step::Delete),
-        (who, any::<bool>()).prop_map(|(n, upright)| Step::Hint(n, upright)),
+        (who.clone(), any::<bool>()).prop_map(|(n, upright)| Step::Hint(n, upright)),
+        (who.clone(), 0u8..3, any::<bool>()).prop_map(|(n, view, own)| Step::Record(n, view, own)),
+        (who.clone(), any::<bool>()).prop_map(|(n, paused)| Step::Pause(n, paused)),
+        who.clone().prop_map(Step::End),
+        (who, prop_oneof![Just(Consent::Allow), Just(Consent::Avatar), Just(Consent::AudioOnly), Just(Consent::Deny)])
+            .prop_map(|(n, consent)| Step::Consent(n, consent)),
         (1u32..=60).prop_map(Step::Fps),
         (32u32..400).prop_map(Step::Canvas),
         any::<bool>().prop_map(Step::Observe),
@@ -349,6 +365,13 @@ fn perform(room: &mut Room, step: Step) {
         Step::Delete(n) => _ = room.delete_view(VIEWS[usize::from(n)], Expect::Anything),
         Step::Hint(n, upright) => room.hint(id(n), if upright { Size::new(360, 640) } else { Size::new(1280, 720) }),
         Step::Observe(observed) => room.observe(MAIN_VIEW, observed).unwrap(),
+        Step::Record(n, view, own) => {
+            let (id, view, codec) = (RecordingId(n << 64), VIEWS[usize::from(view)].to_owned(), VideoCodec::H264);
+            _ = room.record(Recording { id, view, layout: own.then(Layout::default), codec, paused: false });
+        }
+        Step::Pause(n, paused) => room.pause_recording(RecordingId(n << 64), paused),
+        Step::End(n) => room.end_recording(RecordingId(n << 64)),
+        Step::Consent(n, consent) => _ = room.patch(id(n), ParticipantPatch { recording: Some(consent), ..Default::default() }),
     }
 }
 
@@ -364,6 +387,7 @@ proptest! {
         room.observe(MAIN_VIEW, false).unwrap();
         for n in 1..6 {
             room.leave(ParticipantId(n), CloseReason::Left);
+            room.end_recording(RecordingId(n << 64));
         }
         room.take_changes().into_iter().for_each(|change| stages.run(change));
         prop_assert!(stages.is_empty());

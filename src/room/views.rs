@@ -166,6 +166,7 @@ impl Room {
             MAIN_VIEW.clone_into(&mut member.view);
             self.notices.push(Notice::Updated(member.id));
         }
+        self.unview_recordings(name);
         self.notices.push(Notice::ViewDeleted(name.to_owned()));
         self.settle();
         Ok(())

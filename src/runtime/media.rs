@@ -2,6 +2,7 @@
 //! directory that makes rooms out of them.
 
 use crate::conference::directory::{Building, Directory};
+use crate::conference::library::Library;
 use crate::config::Config;
 use crate::pipeline::{mix, pool::Pool, ticker, video};
 use crate::room::Settings;
@@ -22,7 +23,7 @@ pub struct Running {
 
 /// Starts everything but the HTTP side. Must be called within a tokio runtime. `loopback`: clients of
 /// this very machine are served too (`--dev`).
-pub async fn start(config: &Config, loopback: bool) -> io::Result<Running> {
+pub async fn start(config: &Config, loopback: bool, library: Library) -> io::Result<Running> {
     let limits = gate::Limits { max_pixels: config.video.max_pixels, max_side: config.video.max_side };
     let net = net::start(sockets(config, loopback)).await?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -45,6 +46,7 @@ pub async fn start(config: &Config, loopback: bool) -> io::Result<Running> {
         stages: video::Shared { pool, ticker: ticker::spawn()?, limits },
         mixes: mix::Driver::spawn(cores)?,
         mix: mix::Settings { loudest: usize::from(config.audio.loudest), bitrate_bps: config.audio.bitrate_bps, ..Default::default() },
+        library,
     };
     Ok(Running { directory: Arc::new(Directory::new(building)), net })
 }
@@ -68,6 +70,8 @@ fn room(config: &Config) -> Settings {
         max_private_pictures: config.rooms.max_private_pictures,
         waiting_room: config.rooms.waiting_room,
         self_unmute: config.rooms.self_unmute,
+        auto_record: config.recordings.auto_record,
+        recording_sign: config.recordings.sign,
         chat_history: config.rooms.chat_history as usize,
         canvas: config.rooms.canvas.clone(),
         layout: mixdown_layouts::Layout { kind: config.rooms.layout, ..Default::default() },

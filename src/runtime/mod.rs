@@ -6,6 +6,7 @@ pub mod logging;
 pub mod media;
 pub mod metrics;
 mod pictures;
+mod recordings;
 pub mod reload;
 pub mod serve;
 pub mod shutdown;

@@ -1,8 +1,9 @@
 //! The server as a whole: configuration in, exit out.
 
-use super::{clock, media, metrics, pictures, reload, shutdown};
+use super::{clock, media, metrics, pictures, recordings, reload, shutdown};
 use crate::api::{self, App, Clock, Rooms};
 use crate::config::{Config, Mode};
+use crate::ids::RecordingId;
 use crate::webhooks;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ pub enum Error {
     Http { address: SocketAddr, error: std::io::Error },
     #[error("net.port: cannot listen for media: {0}; end what listens there, or choose another port")]
     Media(std::io::Error),
+    #[error(transparent)]
+    Recordings(#[from] crate::record::store::Error),
     #[error(transparent)]
     Webhooks(#[from] webhooks::Error),
     #[error("rooms.pictures: {folder} cannot be used: {error}; correct the folder, or leave it empty")]
@@ -35,11 +38,12 @@ pub async fn serve(config: Config, mode: Mode, read: reload::Read, ready: impl F
     pictures::store(named).map_err(|error| Error::Pictures { folder: folder.clone(), error })?;
     let listener = listen(&config).await?;
     let recorder = metrics::install();
-    let media = media::start(&config, mode == Mode::Dev).await.map_err(Error::Media)?;
+    let (library, unfinished) = recordings::open(&config, mode)?;
+    let media = media::start(&config, mode == Mode::Dev, library).await.map_err(Error::Media)?;
     tracing::info!(port = media.net.port, ice_lite = media.net.ice_lite, "media");
     let (webhooks, posting) = webhooks::start(config.webhooks.settings())?;
     let rooms: Arc<dyn Rooms> = media.directory.clone();
-    let outside = Outside { listener, signals, hangups, read, recorder, webhooks };
+    let outside = Outside { listener, signals, hangups, read, recorder, webhooks, unfinished };
     run(config, mode, rooms, outside, ready).await;
     posting.end().await;
     media.net.stop().await;
@@ -55,11 +59,13 @@ struct Outside {
     /// Installed before anything counts; `None`: this process has another one.
     recorder: Option<PrometheusHandle>,
     webhooks: webhooks::Handle,
+    /// Recordings that a dead process left.
+    unfinished: Vec<RecordingId>,
 }
 
 /// Everything but the media side.
 async fn run(config: Config, mode: Mode, rooms: Arc<dyn Rooms>, outside: Outside, ready: impl FnOnce(SocketAddr)) {
-    let Outside { listener, signals, hangups, read, recorder, webhooks } = outside;
+    let Outside { listener, signals, hangups, read, recorder, webhooks, unfinished } = outside;
     let stop = CancellationToken::new();
     if let Some(recorder) = &recorder {
         tokio::spawn(metrics::keep(recorder.clone(), stop.clone()));
@@ -68,7 +74,9 @@ async fn run(config: Config, mode: Mode, rooms: Arc<dyn Rooms>, outside: Outside
     let drain = drain(&config, mode);
     let (http, grace) = (config.http.clone(), drain.hard_timeout());
     let app = App::new(config, mode, Arc::clone(&rooms), Clock { now: clock::now, wall: clock::wall }, Box::new(render), webhooks);
-    let events = Arc::clone(&app.events);
+    let (events, library) = (Arc::clone(&app.events), rooms.library());
+    events.take_in(library.events());
+    tokio::spawn(recordings::keep(library.clone(), unfinished, stop.clone()));
     let keyed = app.clone();
     tokio::spawn(reload::keep(move |keys| keyed.keys.replace(keys), mode, read, hangups, stop.clone()));
     let address = listener.local_addr();
@@ -79,6 +87,7 @@ async fn run(config: Config, mode: Mode, rooms: Arc<dyn Rooms>, outside: Outside
         ready(address);
     }
     shutdown::run(signals, &*rooms, &drain).await;
+    recordings::finish(&library, drain.hard_timeout()).await;
     events.close();
     stop.cancel();
     let _ = server.await;

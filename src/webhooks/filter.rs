@@ -20,6 +20,11 @@ pub const KINDS: &[&str] = &[
     "track.quarantined",
     "sidebar.updated",
     "sidebar.deleted",
+    "recording.started",
+    "recording.updated",
+    "recording.ended",
+    "recording.failed",
+    "recording.interrupted",
 ];
 
 /// Left out unless they are named: too many, and of no use a second later.

@@ -199,6 +199,7 @@ fn may(need: Need, role: &str) -> bool {
         Need::Subscribe | Need::Watch => matches!(role, "server" | "viewer" | "participant" | "owner" | "admin"),
         Need::Chat => matches!(role, "server" | "participant" | "owner" | "admin"),
         Need::Layout => matches!(role, "server" | "admin" | "designer"),
+        Need::Record => matches!(role, "server" | "admin" | "recorder"),
     }
 }
 
@@ -243,6 +244,7 @@ async fn every_operation_is_open_to_exactly_the_roles_that_may() {
                 .replace("{code}", "busy")
                 .replace("{identity}", "ann")
                 .replace("{name}", "wide")
+                .replace("{recording}", "rec_0123456789abcdef0123456789abcdef")
                 .replace("{*file}", "mixdown.js");
             let mut request = call(Method::from_bytes(rule.method.as_bytes()).expect("method"), &path);
             if let Some(token) = token {
@@ -252,6 +254,7 @@ async fn every_operation_is_open_to_exactly_the_roles_that_may() {
             let request = match (rule.produces, rule.method) {
                 ("application/sdp", _) => request.sdp(OFFER),
                 _ if trickle => request.with("if-match", "*").body("application/trickle-ice-sdpfrag", CANDIDATES),
+                _ if rule.path.ends_with("/recordings") => request.json("{}"),
                 _ => request.json(r#"{"text":"x"}"#),
             };
             // An event stream has no end to wait for.

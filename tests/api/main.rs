@@ -9,6 +9,7 @@ mod drain;
 mod events;
 mod moderation;
 mod openapi;
+mod recordings;
 mod rooms;
 mod server;
 mod sessions;

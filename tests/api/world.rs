@@ -6,6 +6,7 @@ use http_body_util::BodyExt;
 use mixdown::api::{self, App, Clock, Rooms};
 use mixdown::conference::directory::Created;
 use mixdown::conference::handle::{Joined, ParticipantView, Refusal, Request as Ask, RoomEvent, RoomHandle};
+use mixdown::conference::library::Library;
 use mixdown::conference::rights::{Removals, Rights};
 use mixdown::config::{Config, Key, Mode, Secret};
 use mixdown::ids::{ParticipantId, RoomId};
@@ -95,6 +96,10 @@ impl Rooms for Stage {
         Arc::clone(&self.removals)
     }
 
+    fn library(&self) -> Library {
+        Library::disabled()
+    }
+
     fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -145,6 +150,9 @@ impl Actor {
             max_participants: self.room.settings().max_participants,
             participants: self.room.members().len(),
             audio: self.room.audio(),
+            auto_record: self.room.settings().auto_record,
+            recording_sign: self.room.settings().recording_sign,
+            recording: self.room.is_recorded(),
             active_speaker: None,
             views: self.room.views(),
             etag: self.room.revision(),
@@ -224,6 +232,9 @@ impl Actor {
                 drop(reply.send(shown.map_err(|error| Refusal::Unprocessable { pointer: "/view", detail: error.to_string() })));
             }
             Ask::Snapshot { reply, .. } => drop(reply.send(Ok(Arc::new(I420Frame::black(Size::new(320, 180)))))),
+            Ask::Record { reply, .. } | Ask::ActOnRecording { reply, .. } => {
+                drop(reply.send(Err(Refusal::Conflict("nothing is recorded here".into()))))
+            }
             Ask::Close { reply, .. } => {
                 self.closing = true;
                 drop(reply.send(Ok(())));
@@ -331,10 +342,7 @@ impl World {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("body").to_bytes();
-        Reply { status: parts.status, headers: parts.headers, body }
+        send_to(&self.router, request).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -347,6 +355,14 @@ impl World {
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
         (reply.header("location").to_owned(), reply.header("etag").to_owned())
     }
+}
+
+/// Asks a router, and waits for the whole answer.
+pub async fn send_to(router: &axum::Router, request: Request<Body>) -> Reply {
+    let response = router.clone().oneshot(request).await.expect("infallible");
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.expect("body").to_bytes();
+    Reply { status: parts.status, headers: parts.headers, body }
 }
 
 /// A request in the making.

@@ -162,7 +162,8 @@ export async function mixdown({ port, args = [], key } = {}) {
   const at = port ?? (await freePort());
   const log = openSync(join(artifacts, 'mixdown.log'), 'a');
   const open = key ? [] : ['--dev', '--no-demo'];
-  const env = key ? { ...process.env, MIXDOWN_AUTH_KEYS: key, MIXDOWN_NET_BIND: '127.0.0.1' } : process.env;
+  const own = { ...process.env, MIXDOWN_RECORDINGS_FOLDER: join(artifacts, `recordings-${at}`) };
+  const env = key ? { ...own, MIXDOWN_AUTH_KEYS: key, MIXDOWN_NET_BIND: '127.0.0.1' } : own;
   const child = spawn(MIXDOWN, ['serve', ...open, '--bind', `127.0.0.1:${at}`, ...args], { stdio: ['ignore', log, log], env });
   const url = `http://127.0.0.1:${at}`;
   const ended = new Promise((resolve) => child.once('exit', resolve));

@@ -6,6 +6,7 @@ that does not fit stays. `run.py` says in the environment where the server is.
 import itertools
 import os
 import re
+import time
 import tomllib
 from pathlib import Path
 
@@ -28,7 +29,7 @@ SETTINGS_PATH = "/v1/rooms/{room}"
 FIXED = {"view": "main", "sidebar": "aside", "name": "contract", "webhook": "contract", "code": "validation"}
 
 # Refusals of what a schema allows: rules between fields, and names that are free to choose but must exist.
-BEYOND_CODES = {"bad-cursor"}
+BEYOND_CODES = {"bad-cursor", "gone"}
 BEYOND = re.compile(
     r"bytes$|bytes, no control|has no effect|overlaps region|partly off the canvas|would lie off the canvas|regions or groups|another \w+ has this id"
     r"|is not more than|tiles in all|the seat is for one|/overlays/\d+/(text|image): is missing|above 0 and at most 1|nothing in it can be seen"
@@ -76,6 +77,29 @@ def exists(case: schemathesis.Case) -> None:
         call("PUT", "/v1/layouts/contract", json={})
 
 
+RUNNING = ("starting", "active", "paused")
+
+
+def recordings(*states: str) -> list[str]:
+    return [item["id"] for item in call("GET", "/v1/recordings?limit=1000").json()["items"] if item["state"] in states]
+
+
+def stop_recordings() -> None:
+    """So that there is room for another, and some that have ended."""
+    for recording in recordings(*RUNNING):
+        call("POST", f"/v1/recordings/{recording}/stop")
+    while recordings(*RUNNING, "stopping"):
+        time.sleep(0.02)
+
+
+def recording(ended: bool) -> str:
+    if not recordings(*RUNNING):
+        call("POST", f"/v1/rooms/{ROOM}/recordings", json={}).raise_for_status()
+    if ended and not recordings("complete", "failed"):
+        stop_recordings()
+    return recordings(*(("complete", "failed") if ended else RUNNING))[0]
+
+
 KEYS = itertools.count()
 
 
@@ -104,6 +128,10 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
         parameters["room"] = SETTINGS if path == SETTINGS_PATH else ROOM
     if fitting == set(parameters):
         exists(case)
+    if "recording" in fitting:
+        parameters["recording"] = recording(ended=case.method == "DELETE")
+    if path.endswith("/recordings") and case.method == "POST" and len(recordings(*RUNNING)) > 4:
+        stop_recordings()
     if {"room", "id"} <= fitting:
         door = path.split("/{id}")[0].replace("{room}", ROOM)
         parameters["id"] = session(door)

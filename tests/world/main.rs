@@ -8,6 +8,7 @@ mod faults;
 mod guest;
 mod links;
 mod network;
+mod recordings;
 mod rooms;
 mod sessions;
 mod sound;

@@ -4,10 +4,12 @@
 use crate::guest::{Guest, Profile, Sight};
 use crate::network::{Dice, Link, Network, Packet};
 use mixdown::cadence::Cadence;
-use mixdown::conference::handle::{Join, Joined, ParticipantView, Refusal, Request, RoomEvent};
+use mixdown::conference::handle::{Join, Joined, NewRecording, ParticipantView, Refusal, Request, RoomEvent};
+use mixdown::conference::library::Library;
 use mixdown::conference::rights::Rights;
-use mixdown::conference::{Conference, Inbox, Input, Parts};
-use mixdown::ids::ParticipantId;
+use mixdown::conference::taps::Taps;
+use mixdown::conference::{Action, Conference, Inbox, Input, Parts};
+use mixdown::ids::{ParticipantId, RecordingId};
 use mixdown::net::{self, hub};
 use mixdown::peer::types::{Config, Datagram, Kind, Transport};
 use mixdown::pipeline::mix::{self, Mix};
@@ -53,11 +55,12 @@ pub struct World {
 pub struct Options {
     pub seed: u64,
     pub canvas: Canvas,
+    pub library: Library,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, canvas: small_canvas() }
+        Self { seed: 1, canvas: small_canvas(), library: Library::disabled() }
     }
 }
 
@@ -91,10 +94,13 @@ impl World {
         let layout = Layout { transition, ..Layout::default() };
         let settings = Settings { canvas: options.canvas, layout, ..Settings::default() };
         let mut dice = Dice::new(options.seed);
+        let taps = Arc::new(Taps::new(net.clone()));
         let conference = Conference::new(Parts {
             room: Room::new("world".parse().unwrap(), settings, Arc::default()),
             stages: video::Shared { pool: Pool::Inline, ticker, limits: gate::Limits::default() },
-            net: net.clone(),
+            net,
+            taps: Arc::clone(&taps),
+            library: options.library,
             mix: mix_sender,
             inbox: inbox.clone(),
             events,
@@ -115,7 +121,7 @@ impl World {
             conference,
             events: event_receiver,
             schedule,
-            mix: Mix::new(mix::Settings::default(), start, Arc::new(net)),
+            mix: Mix::new(mix::Settings::default(), start, taps),
             mix_inputs,
             mix_cadence: Cadence::new(start, 50),
             mix_tick: 0,
@@ -158,6 +164,58 @@ impl World {
         self.conference.handle_request(self.now, SystemTime::UNIX_EPOCH + self.at(), request(reply));
         self.settle();
         answer.try_recv().expect("answered at once")
+    }
+
+    /// Begins to record `main`, waiting for the thread that does it.
+    pub fn record(&mut self, new: NewRecording) -> Result<RecordingId, Refusal> {
+        let (reply, mut answer) = oneshot::channel();
+        let request = Request::Record { recording: Box::new(new), reply };
+        self.conference.handle_request(self.now, SystemTime::UNIX_EPOCH + self.at(), request);
+        self.settle();
+        loop {
+            if let Ok(begun) = answer.try_recv() {
+                return begun.map(|manifest| manifest.id);
+            }
+            self.await_recording();
+        }
+    }
+
+    pub fn act(&mut self, recording: RecordingId, action: Action) -> Result<mixdown::record::State, Refusal> {
+        self.ask(|reply| Request::ActOnRecording { recording, action, reply }).map(|manifest| manifest.state)
+    }
+
+    /// Waits until a recording that was stopped is closed, and gives the events of recordings on the way.
+    pub fn await_end(&mut self, recording: RecordingId) -> Vec<RoomEvent> {
+        let mut told = Vec::new();
+        loop {
+            let events = std::iter::from_fn(|| self.events.try_recv().ok()).filter(|event| event.kind.starts_with("recording."));
+            told.extend(events);
+            let ended = |event: &RoomEvent| event.data["recording"]["id"] == recording.to_string() && event.data["reason"].is_string();
+            if told.iter().any(ended) {
+                return told;
+            }
+            self.await_recording();
+        }
+    }
+
+    /// Waits until a recording that nobody asked for has begun.
+    pub fn await_first_recording(&mut self) {
+        while !self.take_events().contains(&"recording.started") {
+            self.await_recording();
+        }
+    }
+
+    /// Takes the next thing that a recording's thread tells.
+    fn await_recording(&mut self) {
+        let input = soon(self.inputs.recv()).expect("the conference holds the other end");
+        self.conference.handle_input(self.now, SystemTime::UNIX_EPOCH + self.at(), input);
+        self.settle();
+    }
+
+    /// The room ends, and takes all that is in it along.
+    pub fn end(mut self) {
+        self.inputs.close();
+        self.conference.ended(SystemTime::UNIX_EPOCH + self.at(), false);
     }
 
     pub fn participant(&mut self, guest: usize) -> Result<ParticipantView, Refusal> {
@@ -376,6 +434,12 @@ impl World {
     pub fn take_events(&mut self) -> Vec<&'static str> {
         std::iter::from_fn(|| self.events.try_recv().ok()).map(|event| event.kind).collect()
     }
+}
+
+/// Waits in real time, for threads that know no other.
+pub fn soon<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), future).await.expect("within 30 s") })
 }
 
 /// How one sender looks in somebody's composite.

@@ -61,3 +61,11 @@ pub struct LayoutPath {
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     name: String,
 }
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RecordingPath {
+    /// `rec_` and 32 hexadecimal digits.
+    #[param(pattern = "^rec_[0-9a-f]{32}$")]
+    recording: String,
+}

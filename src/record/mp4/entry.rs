@@ -68,6 +68,19 @@ pub fn codec(entry: &SampleEntry) -> Option<VideoCodec> {
     }
 }
 
+/// A picture as decoders take it, out of one as files hold it: H.264 with start codes in place of lengths.
+pub fn unit(codec: VideoCodec, mut sample: Vec<u8>) -> Vec<u8> {
+    let mut at = 0;
+    while codec == VideoCodec::H264
+        && let Some(head) = sample.get_mut(at..at + 4)
+        && let Ok(length) = <[u8; 4]>::try_from(&*head)
+    {
+        head.copy_from_slice(&[0, 0, 0, 1]);
+        at += 4 + u32::from_be_bytes(length) as usize;
+    }
+    sample
+}
+
 /// A coded picture as files hold it: H.264 with lengths in place of start codes.
 pub fn sample(codec: VideoCodec, picture: &[u8]) -> Result<Vec<u8>, Error> {
     match codec {

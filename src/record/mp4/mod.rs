@@ -2,7 +2,7 @@
 //!
 //! While a recording runs the file is `ftyp moov (moof mdat)*`: [`fragment`] makes one fragment per second, each of
 //! which stands for itself, so that every prefix of the file plays up to its last whole fragment, which [`scan`] finds.
-//! [`progressive`] writes a closed file anew with all tables in front. Pictures are H.264 (`avc1`) or VP8 (`vp08`) at
+//! [`progressive`] puts all tables in front of a closed file, which stays whole behind them. Pictures are H.264 (`avc1`) or VP8 (`vp08`) at
 //! 90 kHz, sound is Opus (`Opus`, `dOps`) at 48 kHz; a sample lasts until the next one of its track, whatever was lost between.
 //!
 //! Picture sizes may change. Each H.264 keyframe keeps its parameter sets, beside those in the one sample entry, and players follow
@@ -16,6 +16,7 @@
 
 mod entry;
 pub mod fragment;
+pub mod playlist;
 pub mod progressive;
 pub mod scan;
 mod tables;
@@ -115,9 +116,22 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
-impl From<shiguredo_mp4::Error> for Error {
+impl std::convert::From<shiguredo_mp4::Error> for Error {
     fn from(error: shiguredo_mp4::Error) -> Self {
         Self::Boxes(error)
+    }
+}
+
+/// The part of a file from a position on.
+pub struct From<'a, B: ?Sized>(pub &'a B, pub u64);
+
+impl<B: Bytes + ?Sized> Bytes for From<'_, B> {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.length()?.saturating_sub(self.1))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        self.0.read_at(buffer, at.saturating_add(self.1))
     }
 }
 

@@ -83,6 +83,34 @@ pub fn scan(file: &(impl Bytes + ?Sized)) -> Result<Found, Error> {
     Ok(walk.found)
 }
 
+/// Where in a file its fragmented form begins: at once, or behind the tables of a progressive one.
+pub fn fragments(file: &(impl Bytes + ?Sized)) -> Result<u64, Error> {
+    let length = file.length()?;
+    let (end, moov) = head(file, length)?;
+    if moov.mvex_box.is_some() {
+        return Ok(0);
+    }
+    let mdat = box_at(file, end, length)?.filter(|found| found.is(b"mdat")).ok_or(Error::Format("it has no samples"))?;
+    Ok(end + mdat.head)
+}
+
+/// A keyframe as a decoder takes it: the first that begins after the `nth` part of the whole, else the last; `None`: there is none yet.
+pub fn keyframe(file: &(impl Bytes + ?Sized), nth: u64) -> Result<Option<(VideoCodec, Vec<u8>)>, Error> {
+    let mut walk = Walk::new(file)?;
+    let mut found: Vec<(Ticks, u64, u32)> = Vec::new();
+    while let Some(runs) = walk.next_fragment()? {
+        for run in runs.iter().filter(|run| run.kind == Kind::Video) {
+            let first = run.samples.first().filter(|sample| sample.keyframe);
+            found.extend(first.map(|sample| (Ticks::of(run.kind, run.start), run.position, sample.bytes)));
+        }
+    }
+    let after = walk.found.duration.0 / nth.max(1);
+    let Some((_, position, bytes)) = found.iter().find(|(at, ..)| at.0 >= after).or(found.last()) else { return Ok(None) };
+    let mut sample = vec![0; *bytes as usize];
+    file.read_at(&mut sample, *position)?;
+    Ok(Some((walk.found.codec, entry::unit(walk.found.codec, sample))))
+}
+
 /// Goes from fragment to fragment.
 pub struct Walk<'a, B: ?Sized> {
     file: &'a B,

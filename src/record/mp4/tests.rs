@@ -194,12 +194,50 @@ fn fragments_last_a_second_at_most_and_begin_with_keyframes_where_there_are_any(
     assert_eq!(inside, 0, "keyframes that do not begin a fragment");
 }
 
+/// The kinds of the boxes that a file consists of.
+fn tops(file: &[u8]) -> Vec<[u8; 4]> {
+    let (mut at, mut kinds) = (0, Vec::new());
+    while at < file.len() {
+        kinds.push(file[at + 4..at + 8].try_into().unwrap());
+        at += match u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) {
+            1 => u64::from_be_bytes(file[at + 8..at + 16].try_into().unwrap()) as usize,
+            size => size as usize,
+        };
+    }
+    kinds
+}
+
+#[test]
+fn a_rewritten_file_still_has_its_fragments_for_a_playlist() {
+    let film = film(VideoCodec::H264, 6).bytes;
+    let file = progressive(&film);
+    let begin = scan::fragments(file.as_slice()).unwrap();
+    assert_eq!((&file[begin as usize..], scan::fragments(film.as_slice()).unwrap()), (film.as_slice(), 0));
+    let (inner, whole) = (From(file.as_slice(), begin), playlist::write(film.as_slice(), "media", true).unwrap());
+    assert_eq!(playlist::write(&inner, "media", true).unwrap(), whole);
+    let ranges: Vec<(usize, usize)> = whole
+        .lines()
+        .filter_map(|line| line.strip_prefix("#EXT-X-BYTERANGE:")?.split_once('@'))
+        .map(|(bytes, at)| (at.parse().unwrap(), bytes.parse().unwrap()))
+        .collect();
+    let (first, last) = (ranges[0], ranges[ranges.len() - 1]);
+    assert!(ranges.len() > 1 && ranges.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "without a gap: {whole}");
+    assert!(whole.contains(&format!("#EXT-X-MAP:URI=\"media\",BYTERANGE=\"{}@0\"", first.0)) && last.0 + last.1 == film.len());
+    assert!(ranges.iter().all(|(at, _)| &film[at + 4..at + 8] == b"moof"));
+    let seconds = whole.lines().filter_map(|line| line.strip_prefix("#EXTINF:")?.trim_end_matches(',').parse::<f64>().ok());
+    let lasts = scan::scan(film.as_slice()).unwrap().duration.ms() as f64 / 1000.0;
+    assert!((seconds.sum::<f64>() - lasts).abs() < 0.05 && whole.ends_with("#EXT-X-ENDLIST\n"), "{whole}");
+    let growing = playlist::write(film.as_slice(), "media", false).unwrap();
+    assert_eq!(growing.matches("#EXTINF").count() + 1, ranges.len(), "what may still grow is not listed");
+    assert!(growing.contains("TYPE:EVENT") && !growing.contains("ENDLIST"));
+}
+
 #[test]
 fn the_tables_stand_in_front_after_rewriting() {
     let file = progressive(&film(VideoCodec::H264, 1).bytes);
     let place = |kind: &[u8]| file.windows(4).position(|four| four == kind).unwrap();
     assert!(place(b"moov") < place(b"mdat"));
-    assert!(!file.windows(4).any(|four| four == b"moof"));
+    assert_eq!(tops(&file), [*b"ftyp", *b"moov", *b"mdat"], "fragments are content, not structure");
     assert!(matches!(scan::scan(file.as_slice()), Err(Error::Format(_))));
 }
 

@@ -1,0 +1,393 @@
+//! Recordings of whole rooms, decoded again: who is in which tile, which picture follows which, whose tone is in the sound.
+
+use crate::content::{self, Code, loudness, tone};
+use crate::guest::Profile;
+use crate::world::{Options, World, soon};
+use mixdown::conference::Action;
+use mixdown::conference::handle::{NewRecording, Refusal, Request};
+use mixdown::conference::library::Library;
+use mixdown::ids::{ParticipantId, RecordingId};
+use mixdown::record::mp4::scan::{self, Walk};
+use mixdown::record::mp4::{From, Kind, Ticks};
+use mixdown::record::timeline::Timeline;
+use mixdown::record::{Manifest, Part, PauseMode, Reason, Settings, State, Store, TimelineEvent};
+use mixdown::room::MAIN_VIEW;
+use mixdown::room::model::{Canvas, Consent, ParticipantPatch, RoomPatch};
+use mixdown_codecs::{AudioCodec, FramePool, I420Frame, Size, audio, gate, video};
+use mixdown_layouts::Layout;
+use mixdown_layouts::layout::{Kind as LayoutKind, Transition};
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A world whose recordings lie in a folder, which is gone with it.
+struct Studio {
+    world: World,
+    store: Store,
+    library: Library,
+    _folder: tempfile::TempDir,
+}
+
+fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio {
+    let folder = tempfile::tempdir().unwrap();
+    // Virtual time passes faster than a thread wakes.
+    let (queue_bytes, queue_span) = (1 << 30, Duration::from_secs(3600));
+    let mut settings =
+        Settings { folder: folder.path().join("recordings"), queue_bytes, queue_span, reserve_bytes: 0, ..Settings::default() };
+    change(&mut settings);
+    let (store, _) = Store::open(settings).unwrap();
+    let library = Library::new(store.clone(), 2, || SystemTime::UNIX_EPOCH);
+    let mut world = World::with(Options { library: library.clone(), ..Options::default() });
+    for profile in profiles {
+        world.join(profile);
+    }
+    world.connect(PATIENCE);
+    world.run_ms(1500);
+    Studio { world, store, library, _folder: folder }
+}
+
+fn new() -> NewRecording {
+    NewRecording { view: MAIN_VIEW.into(), layout: None }
+}
+
+/// Whose tiles a picture has, and what can be read in them.
+type Tiles = Vec<(ParticipantId, Option<Code>)>;
+
+/// A recording as a player has it.
+struct Film {
+    manifest: Manifest,
+    timeline: Timeline,
+    /// With their times in milliseconds.
+    pictures: Vec<(u64, Arc<I420Frame>)>,
+    /// Interleaved stereo at 48 kHz, from the beginning.
+    sound: Vec<f32>,
+}
+
+impl Studio {
+    fn stop(&mut self, id: RecordingId) -> Film {
+        assert_eq!(self.world.act(id, Action::Stop), Ok(State::Stopping));
+        self.world.await_end(id);
+        self.film(id)
+    }
+
+    fn film(&self, id: RecordingId) -> Film {
+        let mut bytes = Vec::new();
+        self.store.reader(id, Part::Media).unwrap().read_to_end(&mut bytes).unwrap();
+        let begin = scan::fragments(bytes.as_slice()).unwrap();
+        let inner = From(bytes.as_slice(), begin);
+        let mut walk = Walk::new(&inner).unwrap();
+        let (mut eyes, mut ears) =
+            (video::decoder(walk.found.codec, gate::Limits::default()).unwrap().unwrap(), audio::decoder(AudioCodec::Opus).unwrap());
+        let (mut pool, mut pictures, mut sound) = (FramePool::default(), Vec::new(), Vec::new());
+        while let Some(runs) = walk.next_fragment().unwrap() {
+            for run in runs {
+                let (mut at, mut place) = (run.start, (run.position + begin) as usize);
+                for sample in &run.samples {
+                    let data = &bytes[place..place + sample.bytes as usize];
+                    let ticks = Ticks::of(run.kind, at);
+                    match run.kind {
+                        Kind::Video => pictures.push((ticks.ms(), eyes.decode(&annex_b(data), &mut pool).unwrap().unwrap())),
+                        Kind::Audio => {
+                            sound.resize((at * 2) as usize, 0.0);
+                            ears.decode(data, &mut sound).unwrap();
+                        }
+                    }
+                    at += u64::from(sample.duration);
+                    place += sample.bytes as usize;
+                }
+            }
+        }
+        Film { manifest: self.store.manifest(id).unwrap(), timeline: self.store.timeline(id).unwrap(), pictures, sound }
+    }
+}
+
+fn annex_b(sample: &[u8]) -> Vec<u8> {
+    let (mut unit, mut at) = (Vec::new(), 0);
+    while at < sample.len() {
+        let length = u32::from_be_bytes(sample[at..at + 4].try_into().unwrap()) as usize;
+        unit.extend([0, 0, 0, 1]);
+        unit.extend_from_slice(&sample[at + 4..at + 4 + length]);
+        at += 4 + length;
+    }
+    unit
+}
+
+impl Film {
+    /// The codes in the tiles that the timeline names, between two times in milliseconds.
+    fn codes(&self, from: u64, to: u64) -> Vec<(u64, Tiles)> {
+        let of = |(at, frame): &(u64, Arc<I420Frame>)| {
+            let states = self.timeline.events.iter().filter(|line| line.at_ms <= *at);
+            let state =
+                states.filter_map(|line| if let TimelineEvent::Layout { state } = &line.event { Some(state) } else { None }).next_back()?;
+            let tile = |tile: &serde_json::Value| {
+                let side = |key: &str, length: u32| (tile[key].as_f64().unwrap() * f64::from(length)).round() as usize;
+                let (w, h) = (frame.size().width, frame.size().height);
+                let area = (side("x", w), side("y", h), side("width", w), side("height", h));
+                (tile["participant"].as_str().unwrap().parse().unwrap(), content::read(frame, area))
+            };
+            Some((*at, state["tiles"].as_array().unwrap().iter().map(tile).collect()))
+        };
+        self.pictures.iter().filter(|(at, _)| (from..to).contains(at)).filter_map(of).collect()
+    }
+
+    /// Who can be read in some picture.
+    fn seen(&self, from: u64, to: u64) -> BTreeSet<u8> {
+        self.codes(from, to).iter().flat_map(|(_, codes)| codes).filter_map(|(_, code)| code.map(|code| code.person)).collect()
+    }
+
+    fn hears(&self, person: u8, from: u64, to: u64) -> bool {
+        let sample = |ms: u64| ((ms * 96) as usize).min(self.sound.len());
+        loudness(&self.sound[sample(from)..sample(to)], tone(person)) > 0.05
+    }
+
+    /// The longest time between two pictures, in milliseconds.
+    fn longest_gap(&self) -> u64 {
+        self.pictures.windows(2).map(|pair| pair[1].0 - pair[0].0).max().unwrap()
+    }
+
+    fn notes(&self) -> Vec<&TimelineEvent> {
+        self.timeline.events.iter().map(|line| &line.event).filter(|event| !matches!(event, TimelineEvent::Layout { .. })).collect()
+    }
+}
+
+#[test]
+fn a_recorded_room_is_in_the_file_as_it_was_seen_and_heard() {
+    let mut second = Profile::vp8(2);
+    second.sings_from = 4000;
+    let mut studio = studio(vec![Profile::new(1), second], |_| {});
+    let rendition = |world: &mut World| world.participant(0).unwrap().participant.feed.unwrap().rendition;
+    let before = (rendition(&mut studio.world), studio.world.guests[0].record.keyframes);
+    let id = studio.world.record(new()).unwrap();
+    studio.world.run_ms(4000);
+    assert_eq!(rendition(&mut studio.world), before.0);
+    assert_eq!(studio.world.guests[0].record.keyframes, before.1 + 1, "the recording begins with a keyframe of what is watched");
+    let film = studio.stop(id);
+    assert_eq!((film.manifest.state, film.manifest.reason), (State::Complete, Some(Reason::Requested)));
+    assert_eq!((film.manifest.lost_pictures, film.manifest.lost_packets), (0, 0));
+    assert!((3700..=4100).contains(&film.manifest.duration_ms), "{}", film.manifest.duration_ms);
+    assert!(film.longest_gap() <= 34, "every tick: {}", film.longest_gap());
+    let ids = [0, 1].map(|guest| studio.world.guests[guest].id.unwrap());
+    for (person, id) in (1..).zip(ids) {
+        let codes = film.codes(500, 4000);
+        let frames: Vec<u16> = codes
+            .iter()
+            .flat_map(|(_, codes)| codes)
+            .filter(|(of, _)| *of == id)
+            .filter_map(|(_, code)| *code)
+            .map(|code| {
+                assert_eq!(code.person, person, "somebody else in this tile");
+                code.frame
+            })
+            .collect();
+        assert!(frames.len() > 90, "{person} is readable in {} of {} pictures", frames.len(), codes.len());
+        assert!(frames.windows(2).all(|pair| pair[0] <= pair[1]), "in order");
+        assert!(usize::from(frames[frames.len() - 1] - frames[0]) + 10 > frames.len(), "it moves on: {frames:?}");
+    }
+    assert!(film.hears(1, 1000, 3500), "the recording is nobody: it hears everybody");
+    // When the second begins to sing, and which of their pictures is seen then.
+    let sings = (0..).step_by(10).find(|ms| film.hears(2, *ms, *ms + 20)).unwrap();
+    let shown = film
+        .codes(0, 5000)
+        .into_iter()
+        .find(|(_, codes)| codes.iter().any(|(of, code)| *of == ids[1] && code.is_some_and(|code| code.frame >= 120)));
+    let skew = sings as i64 - shown.unwrap().0 as i64;
+    assert!((-100..=60).contains(&skew), "sound comes {skew} ms after the picture");
+    let named = |person: u8| TimelineEvent::Joined { participant: ids[usize::from(person) - 1], name: format!("person {person}") };
+    assert!([1, 2].iter().all(|person| film.notes().contains(&&named(*person))), "{:?}", film.notes());
+    assert!(film.notes().contains(&&TimelineEvent::Speaker { participant: Some(ids[0]) }));
+    assert!(studio.store.thumbnail(id).unwrap().starts_with(&[0xFF, 0xD8]));
+}
+
+#[test]
+fn a_pause_is_cut_out_or_shows_a_slate_and_time_goes_on_without_a_hole() {
+    let mut studio = studio(vec![Profile::new(1)], |_| {});
+    let ids = [PauseMode::Cut, PauseMode::Slate].map(|mode| (studio.world.record(new()).unwrap(), mode));
+    studio.world.run_ms(2000);
+    for (id, mode) in ids {
+        assert_eq!(studio.world.act(id, Action::Pause(mode)), Ok(State::Paused));
+        assert!(matches!(studio.world.act(id, Action::Pause(mode)), Err(Refusal::Conflict(_))));
+    }
+    studio.world.run_ms(3000);
+    for (id, _) in ids {
+        assert_eq!(studio.world.act(id, Action::Resume), Ok(State::Active));
+        assert!(matches!(studio.world.act(id, Action::Resume), Err(Refusal::Conflict(_))));
+    }
+    studio.world.run_ms(2000);
+    let [cut, slate] = ids.map(|(id, _)| studio.stop(id));
+    assert!(
+        (3700..=4100).contains(&cut.manifest.duration_ms) && cut.longest_gap() < 120,
+        "{} {}",
+        cut.manifest.duration_ms,
+        cut.longest_gap()
+    );
+    assert!((6700..=7100).contains(&slate.manifest.duration_ms), "{}", slate.manifest.duration_ms);
+    assert_eq!(
+        (cut.seen(0, 9000), slate.seen(0, 1800), slate.seen(5300, 9000)),
+        (BTreeSet::from([1]), BTreeSet::from([1]), BTreeSet::from([1]))
+    );
+    let standing = slate.pictures.windows(2).find(|pair| pair[1].0 - pair[0].0 > 2000).expect("one picture stands");
+    assert_eq!(content::read(&standing[0].1, (0, 0, 640, 360)), None, "and shows nobody");
+    assert!(cut.hears(1, 500, 3500) && !slate.hears(1, 2500, 4500), "a pause is silent");
+    assert_eq!((cut.timeline.pauses.len(), slate.timeline.pauses.len()), (1, 1));
+}
+
+#[test]
+fn consent_holds_in_the_recording_alone_and_can_be_changed_while_it_runs() {
+    let mut studio = studio(vec![Profile::new(1), Profile::new(2), Profile::viewer(3)], |_| {});
+    let id = studio.world.record(new()).unwrap();
+    studio.world.run_ms(1000);
+    for consent in [Consent::Avatar, Consent::AudioOnly, Consent::Deny, Consent::Allow] {
+        studio.world.patch(1, ParticipantPatch { recording: Some(consent), ..Default::default() });
+        let from = studio.world.now + Duration::from_millis(300);
+        studio.world.run_ms(1000);
+        let live: BTreeSet<u8> =
+            studio.world.sights(2, from).flat_map(|sight| &sight.codes).filter_map(|(_, code)| code.map(|code| code.person)).collect();
+        assert_eq!(live, BTreeSet::from([1, 2]), "what people see is theirs: {consent:?}");
+        assert!(studio.world.hears(2, 1, 500) > 0.1);
+    }
+    let film = studio.stop(id);
+    assert!(film.longest_gap() <= 100, "going over costs no time: {}", film.longest_gap());
+    for (n, seen, tiles, heard) in
+        [(0, vec![1, 2], 2, true), (1, vec![1], 2, true), (2, vec![1], 1, true), (3, vec![1], 1, false), (4, vec![1, 2], 2, true)]
+    {
+        let (from, to) = (n * 1000 + 500, n * 1000 + 950);
+        assert_eq!(film.seen(from, to), seen.into_iter().collect(), "part {n}");
+        assert!(film.codes(from, to).iter().all(|(_, codes)| codes.len() == tiles), "part {n}");
+        assert_eq!((film.hears(1, from, to), film.hears(2, from, to)), (true, heard), "part {n}");
+    }
+    let second = studio.world.guests[1].id.unwrap();
+    assert!(film.notes().contains(&&TimelineEvent::Left { participant: second }), "who denies is in no timeline");
+}
+
+#[test]
+fn a_recording_goes_on_without_anybody_takes_in_who_comes_late_and_survives_another_size() {
+    let mut studio = studio(vec![Profile::new(1)], |_| {});
+    let id = studio.world.record(new()).unwrap();
+    studio.world.run_ms(1000);
+    studio.world.leave(0);
+    assert_eq!(studio.world.conference.empty_since(), None, "the room stays as long as it is recorded");
+    studio.world.run_ms(2000);
+    let late = studio.world.join(Profile::new(2));
+    studio.world.connect(PATIENCE);
+    studio.world.run_ms(1500);
+    let patch = RoomPatch { canvas: Some(Canvas { width: 480, height: 270, ..Canvas::default() }), ..RoomPatch::default() };
+    studio.world.ask(|reply| Request::PatchRoom { patch: Box::new(patch), if_match: None, reply }).unwrap();
+    studio.world.run_ms(1500);
+    studio.world.leave(late);
+    let film = studio.stop(id);
+    assert!(studio.world.conference.empty_since().is_some());
+    assert_eq!(film.manifest.state, State::Complete);
+    assert!((5700..=7500).contains(&film.manifest.duration_ms), "{}", film.manifest.duration_ms);
+    assert_eq!((film.seen(0, 1000), film.seen(1500, 2800)), (BTreeSet::from([1]), BTreeSet::new()));
+    let sizes: BTreeSet<(u32, u32)> = film.pictures.iter().map(|(_, frame)| (frame.size().width, frame.size().height)).collect();
+    assert_eq!(sizes, BTreeSet::from([(480, 270), (640, 360)]));
+    let end = film.manifest.duration_ms;
+    let small: BTreeSet<u8> =
+        film.codes(end - 1000, end).iter().flat_map(|(_, codes)| codes).filter_map(|(_, code)| code.map(|code| code.person)).collect();
+    assert_eq!((small, film.pictures.last().unwrap().1.size()), (BTreeSet::from([2]), Size::new(480, 270)));
+}
+
+#[test]
+fn one_with_its_own_layout_shows_that_and_the_watched_view_stays_as_it_is() {
+    let mut studio = studio(vec![Profile::new(1), Profile::new(2)], |_| {});
+    let layout = Layout { kind: LayoutKind::Single, transition: Transition { ms: 0, ..Transition::default() }, ..Layout::default() };
+    let id = studio.world.record(NewRecording { layout: Some(layout), ..new() }).unwrap();
+    let from = studio.world.now + Duration::from_millis(500);
+    studio.world.run_ms(2000);
+    assert!(studio.world.sights(0, from).all(|sight| sight.codes.len() == 2));
+    let film = studio.stop(id);
+    assert!(film.codes(500, 1900).iter().all(|(_, codes)| codes.len() == 1));
+    assert!(film.hears(1, 500, 1900) && film.hears(2, 500, 1900), "but hears everybody");
+}
+
+#[test]
+fn everybody_is_told_that_and_for_how_long_it_is_recorded() {
+    let mut studio = studio(vec![Profile::new(1)], |_| {});
+    assert_eq!(studio.world.guests[0].messages_of("recording").count(), 0);
+    let id = studio.world.record(new()).unwrap();
+    studio.world.run_ms(500);
+    let told = |world: &World, guest: usize| {
+        let message = world.guests[guest].messages_of("recording").last().cloned().unwrap();
+        (message["active"].as_bool().unwrap(), message["recordings"].as_array().unwrap().len())
+    };
+    assert_eq!(told(&studio.world, 0), (true, 1));
+    let late = studio.world.join(Profile::viewer(2));
+    studio.world.connect(PATIENCE);
+    studio.world.run_ms(500);
+    assert_eq!(told(&studio.world, late), (true, 1), "who comes later is told too");
+    studio.world.act(id, Action::Pause(PauseMode::Cut)).unwrap();
+    studio.world.run_ms(300);
+    assert_eq!(told(&studio.world, 0), (false, 1));
+    studio.world.act(id, Action::Stop).unwrap();
+    let events = studio.world.await_end(id);
+    let kinds: Vec<&str> = events.iter().map(|event| event.kind).collect();
+    assert_eq!((kinds[0], kinds[kinds.len() - 1]), ("recording.started", "recording.ended"), "{kinds:?}");
+    studio.world.run_ms(300);
+    assert_eq!(told(&studio.world, 0), (false, 0));
+}
+
+#[test]
+fn without_space_a_recording_is_refused_and_the_room_goes_on() {
+    let mut studio = studio(vec![Profile::new(1)], |settings| settings.max_bytes = 1000);
+    let refused = studio.world.record(new());
+    assert!(matches!(&refused, Err(Refusal::NoSpace(detail)) if detail.contains("recordings.max_bytes")), "{refused:?}");
+    assert!(studio.world.take_events().contains(&"recording.failed"));
+    assert_eq!(studio.store.list().unwrap().len(), 0, "nothing is left of it");
+    let from = studio.world.now;
+    studio.world.run_ms(1000);
+    assert!(studio.world.quality(0, 0, from).share > 0.9);
+}
+
+#[test]
+fn a_room_has_only_so_many_at_a_time_and_one_that_has_ended_is_gone() {
+    let mut studio = studio(vec![Profile::new(1)], |_| {});
+    let ids = [(); 2].map(|()| studio.world.record(new()).unwrap());
+    assert!(matches!(studio.world.record(new()), Err(Refusal::Busy(detail)) if detail.contains("max_per_room")));
+    assert!(matches!(
+        studio.world.record(NewRecording { view: "nowhere".into(), layout: None }),
+        Err(Refusal::Unprocessable { pointer: "/view", .. })
+    ));
+    studio.world.run_ms(500);
+    studio.stop(ids[0]);
+    assert_eq!(studio.world.act(ids[0], Action::Resume), Err(Refusal::Gone("the recording has ended")));
+    assert!(studio.world.record(new()).is_ok());
+}
+
+#[test]
+fn a_room_that_is_set_to_records_itself_while_somebody_is_there() {
+    let mut studio = studio(vec![], |_| {});
+    let patch = RoomPatch { auto_record: Some(true), ..RoomPatch::default() };
+    studio.world.ask(|reply| Request::PatchRoom { patch: Box::new(patch), if_match: None, reply }).unwrap();
+    studio.world.run_ms(500);
+    assert!(studio.store.list().unwrap().is_empty(), "nobody is there");
+    studio.world.join(Profile::new(1));
+    studio.world.connect(PATIENCE);
+    studio.world.await_first_recording();
+    studio.world.run_ms(2000);
+    let [running] = studio.store.list().unwrap().try_into().unwrap();
+    studio.world.leave(0);
+    assert!(studio.world.conference.empty_since().is_some(), "it does not keep the room");
+    studio.world.run_ms(61_000);
+    studio.world.await_end(running.id);
+    let film = studio.film(running.id);
+    assert_eq!(film.seen(0, 1500), BTreeSet::from([1]));
+    assert!((61_000..64_500).contains(&film.manifest.duration_ms), "{}", film.manifest.duration_ms);
+}
+
+#[test]
+fn a_recording_outlives_its_room_and_is_told_of_all_the_same() {
+    let mut studio = studio(vec![Profile::new(1)], |_| {});
+    let mut told = studio.library.events();
+    let id = studio.world.record(new()).unwrap();
+    studio.world.run_ms(1500);
+    let Studio { world, store, _folder, .. } = studio;
+    world.end();
+    let event = soon(told.recv()).unwrap();
+    assert_eq!((event.kind, event.room.as_str(), event.data["reason"].as_str()), ("recording.ended", "world", Some("room_ended")));
+    let manifest = store.manifest(id).unwrap();
+    assert_eq!((manifest.state, manifest.reason), (State::Complete, Some(Reason::RoomEnded)));
+    assert!((1200..1600).contains(&manifest.duration_ms), "{}", manifest.duration_ms);
+}
