@@ -67,7 +67,7 @@ impl Bench {
         let shared = Shared { pool: Pool::Inline, ticker, limits: gate::Limits::default() };
         let video = Video::new(shared, Arc::clone(&recorder) as _, Arc::clone(&recorder) as _, now, std::time::UNIX_EPOCH);
         let track = TrackId { participant: ParticipantId(1), source: Source::Camera };
-        let config = EncoderConfig { size: CANVAS, fps: 30, bitrate_bps: 300_000, screen: false };
+        let config = EncoderConfig { size: CANVAS, fps: 30, bitrate_bps: 300_000, screen: false, layered: false };
         let sender = video::encoder(VideoCodec::Vp8, config).unwrap().unwrap();
         Self { now, recorder, video, schedule, track, sender, sent: 0 }
     }

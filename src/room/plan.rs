@@ -33,7 +33,7 @@ pub struct RenditionKey {
 
 impl RenditionKey {
     pub fn encoder(self) -> EncoderConfig {
-        EncoderConfig { size: self.size, fps: self.fps, bitrate_bps: self.bitrate_bps, screen: false }
+        EncoderConfig { size: self.size, fps: self.fps, bitrate_bps: self.bitrate_bps, screen: false, layered: false }
     }
 }
 
