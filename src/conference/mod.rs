@@ -21,6 +21,7 @@ pub mod sharing;
 use crate::ids::{CanvasId, ParticipantId, RoomId, TrackId};
 use crate::net::{self, Observer, Recipients};
 use crate::peer::types::{CloseReason, Event};
+use crate::pipeline::keyframes::Need;
 use crate::pipeline::video::{Shared, Video};
 use crate::pipeline::{Outlet, StageEvent, Watch, mix};
 use crate::room::member::Link;
@@ -208,7 +209,15 @@ impl Conference {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let leaving = self.sessions.values().filter_map(|session| session.leaves_at);
         let lingering = self.lingering.values();
-        self.observed.values().chain(self.banners.values()).chain(lingering).copied().chain(self.roster_due).chain(leaving).min()
+        self.observed
+            .values()
+            .chain(self.banners.values())
+            .chain(lingering)
+            .copied()
+            .chain(self.roster_due)
+            .chain(leaving)
+            .chain(self.room.poll_timeout())
+            .min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant, wall: SystemTime) {
@@ -229,6 +238,7 @@ impl Conference {
         for track in over(&mut self.lingering, now) {
             self.unwanted(track);
         }
+        self.room.handle_timeout(now);
         self.departed.forget(now);
         self.settle();
     }
@@ -248,8 +258,10 @@ impl Conference {
             }
             Event::ChannelOpen => self.greet(participant),
             Event::Message(text) => self.channel_message(participant, &text),
-            Event::KeyframeRequested => self.request_keyframe(participant),
-            Event::Estimate(_) => {}
+            Event::KeyframeRequested => self.request_keyframe(participant, Need::Repairs),
+            Event::KeyframeNeeded => self.request_keyframe(participant, Need::Joins),
+            Event::Estimate(bps) => self.room.estimate(participant, bps, self.now),
+            Event::Congested(bps) => self.room.congested(participant, bps, self.now),
             Event::Report { loss, .. } => self.tell_mix(mix::Input::Loss { listener: participant, loss }),
             Event::Closed(reason) => self.closed(participant, reason),
             Event::Video(_) | Event::Audio(_) => {} // media go to the inlet
@@ -307,9 +319,9 @@ impl Conference {
         }
     }
 
-    fn request_keyframe(&self, participant: ParticipantId) {
+    fn request_keyframe(&self, participant: ParticipantId, need: Need) {
         if let Some((canvas, _, rendition)) = self.room.plan().watched(participant) {
-            self.video.request_keyframe(canvas, rendition);
+            self.video.request_keyframe(canvas, rendition, need);
         }
     }
 
@@ -346,6 +358,10 @@ impl Conference {
             Change::Feed { participant, rendition } => {
                 self.feed(participant, rendition);
             }
+            Change::Halve { participant, halved } => self.tell_net(net::Command::Halve { participant, halved }),
+            Change::Aim { participant, bitrate_bps } => self.tell_net(net::Command::Aim { participant, bitrate_bps }),
+            Change::Layers { canvas, id, layered } => self.video.set_layered(canvas, id, layered),
+            Change::Rate { canvas, id, bitrate_bps } => self.video.set_bitrate(canvas, id, bitrate_bps),
             Change::Wanted { track, height } => self.want(track, height),
             Change::Speaker { participant, voicing } => self.tell_mix(mix::Input::Speaker { participant, voicing }),
             Change::SpeakerLeft(id) => self.tell_mix(mix::Input::SpeakerLeft(id)),
@@ -355,6 +371,7 @@ impl Conference {
             Change::Floors(rules) => self.tell_mix(mix::Input::Floors(rules)),
             Change::Hold(holding) => self.tell_mix(mix::Input::Hold(holding)),
             Change::Chime(chime) => self.tell_mix(mix::Input::Chime(chime)),
+            Change::Grade { listener, grade } => self.tell_mix(mix::Input::Grade { listener, grade }),
             Change::ListenerLeft(id) => self.tell_mix(mix::Input::ListenerLeft(id)),
         }
     }
@@ -368,7 +385,7 @@ impl Conference {
         }
         self.tell_net(net::Command::Feed { participant, rendition });
         if rendition.is_some() {
-            self.request_keyframe(participant);
+            self.request_keyframe(participant, Need::Joins);
             self.tell_tiles(participant);
         }
     }

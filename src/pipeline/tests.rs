@@ -171,7 +171,7 @@ fn a_keyframe_request_reaches_a_canvas_that_stands_still() {
     bench.open();
     bench.run(Duration::from_secs(5));
     let before = bench.pictures().len();
-    bench.video.request_keyframe(VIEW, RENDITION);
+    bench.video.request_keyframe(VIEW, RENDITION, super::keyframes::Need::Joins);
     bench.run(Duration::from_millis(40));
     assert!(bench.pictures()[before..].iter().any(|picture| picture.keyframe));
 }

@@ -1,6 +1,7 @@
 //! One participant as the room sees them.
 
 use super::sound::Gain;
+use super::tiers::{Tier, Wishes};
 use super::{Arrival, Error, model};
 use crate::ids::{ParticipantId, Source, TrackId};
 use crate::peer::types::{Codec, Kind, Negotiated};
@@ -46,6 +47,11 @@ pub struct Member {
     /// Of the player, as the client says.
     pub hint: Option<Size>,
     pub max_bitrate_bps: Option<u32>,
+    /// Their window is hidden; they asked to save data.
+    pub hidden: bool,
+    pub save_data: bool,
+    /// What of the view's picture and sound they get.
+    pub(super) tier: Tier,
     pub(super) last_spoke: u64,
     /// Upright sizes of the pictures decoded last.
     pub(super) sizes: BTreeMap<Source, Size>,
@@ -76,6 +82,9 @@ impl Member {
             max_size: None,
             hint: None,
             max_bitrate_bps: None,
+            hidden: false,
+            save_data: false,
+            tier: Tier::default(),
             last_spoke: 0,
             sizes: BTreeMap::new(),
         }
@@ -103,7 +112,18 @@ impl Member {
 
     /// The codec of the composite for this participant, if they take one now.
     pub fn watches(&self) -> Option<VideoCodec> {
-        self.negotiated.video_down.filter(|_| self.is_in())
+        self.negotiated.video_down.filter(|_| self.is_in() && self.tier.has_picture())
+    }
+
+    /// Which step of the rate ladder they are on.
+    pub fn tier(&self) -> &Tier {
+        &self.tier
+    }
+
+    pub(super) fn wishes(&self) -> Wishes {
+        let Self { hidden, save_data, .. } = *self;
+        let max_bps = self.max_bitrate_bps.filter(|most| *most != u32::MAX);
+        Wishes { max_bps, max_size: self.max_size, shown: self.hint, hidden, save_data }
     }
 
     /// Pixels in which they show the picture, as far as they told; `u32::MAX`: of unknown extent.

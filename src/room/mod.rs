@@ -13,6 +13,7 @@ pub mod plan;
 mod sidebars;
 pub mod sound;
 pub mod speaker;
+pub mod tiers;
 mod views;
 
 pub use pictures::Audience;
@@ -459,6 +460,7 @@ impl Room {
 
     /// Derives the plan anew and emits what is different.
     fn settle(&mut self) {
+        self.place();
         let next = plan::derive(self);
         plan::difference(&self.plan, &next, &mut self.changes);
         self.plan = next;

@@ -11,5 +11,6 @@ mod network;
 mod rooms;
 mod sessions;
 mod sound;
+mod thin;
 mod views;
 mod world;
