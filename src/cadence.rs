@@ -21,6 +21,10 @@ impl Cadence {
         self.epoch
     }
 
+    pub fn ticks_per_second(&self) -> u32 {
+        self.ticks_per_second
+    }
+
     /// Nominal time of tick `n`.
     pub fn time(&self, n: u64) -> Instant {
         let rate = u64::from(self.ticks_per_second);

@@ -50,6 +50,8 @@ pub struct VideoOut {
     pub codec: VideoCodec,
     pub data: Arc<[u8]>,
     pub keyframe: bool,
+    /// Temporal layer; pictures above 0 may be left out.
+    pub layer: u8,
     /// 90 kHz, `tick · 90000 / fps`.
     pub rtp_time: u64,
     /// The tick's nominal time: maps RTP time to the common clock in sender reports.

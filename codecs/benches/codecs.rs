@@ -6,7 +6,9 @@
 mod scene;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use mixdown_codecs::{AudioCodec, EncodedPicture, FRAME_SAMPLES, FramePool, I420Frame, Intra, Size, VideoCodec, audio, gate, video};
+use mixdown_codecs::{
+    AudioCodec, EncodedPicture, EncoderConfig, FRAME_SAMPLES, FramePool, I420Frame, Intra, Size, VideoCodec, audio, gate, video,
+};
 use scene::{CODECS, config, encoder, film, picture};
 use std::{hint::black_box, time::Duration};
 
@@ -44,7 +46,9 @@ fn decode(criterion: &mut Criterion) {
 
 /// One iteration encodes one picture; keyframes apart.
 fn encode(criterion: &mut Criterion) {
-    for (label, intra) in [("encode", Intra::Auto), ("encode_keyframe", Intra::Force)] {
+    for (label, intra, layered) in
+        [("encode", Intra::Auto, false), ("encode_layered", Intra::Auto, true), ("encode_keyframe", Intra::Force, false)]
+    {
         let mut group = criterion.benchmark_group(label);
         group.throughput(Throughput::Elements(1));
         for &codec in CODECS {
@@ -54,7 +58,7 @@ fn encode(criterion: &mut Criterion) {
                 // There and back again, so that no cut disturbs.
                 let order = (0..pictures.len()).chain((1..pictures.len() - 1).rev());
                 let mut film = order.cycle().zip(0u64..);
-                let mut encoder = encoder(codec, config(size, 30, rate));
+                let mut encoder = encoder(codec, EncoderConfig { layered, ..config(size, 30, rate) });
                 group.bench_function(name(codec, width, height), |bencher| {
                     bencher.iter(|| {
                         let (picture, n) = film.next().unwrap();

@@ -32,6 +32,8 @@ pub struct EncodedPicture {
     /// H.264: one Annex B access unit (SPS and PPS before every IDR). VP8: one frame (RFC 6386).
     pub data: Arc<[u8]>,
     pub keyframe: bool,
+    /// Temporal layer: 0, or 1 for a picture that no other one refers to.
+    pub layer: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +44,13 @@ pub struct EncoderConfig {
     pub bitrate_bps: u32,
     /// Screen content (slides, text) rather than a camera.
     pub screen: bool,
+    /// Two temporal layers: without the pictures of layer 1 remains a stream of half the frame rate, and a receiver may leave
+    /// them out and take them up again at any picture. VP8 loses about half a decibel by it, so only where somebody needs it.
+    pub layered: bool,
 }
+
+/// Share of a layered stream's bits that its layer 0 takes.
+pub const BASE_SHARE: f32 = 0.6;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {

@@ -3,7 +3,9 @@
 
 mod scene;
 
-use mixdown_codecs::{DecodeError, FramePool, I420Frame, Intra, Size, VideoCodec, VideoDecoder, gate, video};
+use mixdown_codecs::{
+    DecodeError, EncodedPicture, EncoderConfig, FramePool, I420Frame, Intra, Size, VideoCodec, VideoDecoder, gate, video,
+};
 use scene::{CODECS, config, encoder, film, picture, psnr};
 use std::sync::Arc;
 
@@ -79,6 +81,61 @@ fn a_new_rate_takes_effect_without_a_keyframe() {
             assert_eq!(keyframes, 1, "{codec:?}");
             assert!((rate / f64::from(after) - 1.0).abs() < 0.25, "{codec:?} {before} → {after}: {rate}");
         }
+    }
+}
+
+/// What a receiver sees who is sent only what `takes` lets pass, by picture.
+fn seen(codec: VideoCodec, film: &[Option<EncodedPicture>], takes: impl Fn(usize, u8) -> bool) -> Vec<(usize, f64)> {
+    let (size, mut decoder, mut pool) = (Size::new(320, 180), decoder(codec), FramePool::default());
+    let sent = film.iter().enumerate().filter_map(|(n, coded)| Some((n, coded.as_ref()?))).filter(|(n, coded)| takes(*n, coded.layer));
+    sent.map(|(n, coded)| {
+        let frame = decoder.decode(&coded.data, &mut pool).expect("nothing refers to what was left out").expect("shown at once");
+        (n, psnr(&frame, &picture(size, n as u32)))
+    })
+    .collect()
+}
+
+#[test]
+fn without_the_upper_layer_every_second_picture_remains_and_it_is_taken_up_again_anywhere() {
+    for &codec in CODECS {
+        let config = EncoderConfig { layered: true, ..config(Size::new(320, 180), 30, 400_000) };
+        let film = film(codec, config, 90);
+        for (n, coded) in film.iter().enumerate().filter_map(|(n, coded)| Some((n, coded.as_ref()?))) {
+            assert_eq!(usize::from(coded.layer), n % 2, "{codec:?} picture {n}");
+            let prefix = coded.data.windows(4).any(|four| four[..3] == [0, 0, 1] && four[3] & 31 == 14);
+            assert!(codec != VideoCodec::H264 || !prefix, "a prefix NAL unit, which receivers of plain H.264 stumble over");
+        }
+        let half = seen(codec, &film, |_, layer| layer == 0);
+        assert!(half.len() >= 42 && half.iter().all(|(_, psnr)| *psnr > 28.0), "{codec:?}: {half:?}");
+        let whole = seen(codec, &film, |_, _| true);
+        for (n, psnr) in &half {
+            let same = whole.iter().find(|(other, _)| other == n).unwrap().1;
+            assert_eq!(same, *psnr, "{codec:?}: picture {n} is another one to whoever sees all");
+        }
+        // Half of it for a second, from the middle of a pair on.
+        let mixed = seen(codec, &film, |n, layer| layer == 0 || !(31..60).contains(&n));
+        assert!(mixed.len() >= 71 && mixed.iter().all(|(_, psnr)| *psnr > 28.0), "{codec:?}: {mixed:?}");
+        let bytes =
+            |layer: u8| film.iter().flatten().skip(1).filter(|coded| coded.layer == layer).map(|coded| coded.data.len()).sum::<usize>();
+        let share = bytes(0) as f64 / (bytes(0) + bytes(1)) as f64;
+        println!("{}: layer 0 takes {:.0} % of the bits", codec.name(), share * 100.0);
+        assert!((0.5..0.75).contains(&share), "{codec:?}: {share}");
+    }
+}
+
+#[test]
+fn layers_cost_less_than_a_decibel_and_none_are_made_where_none_are_asked_for() {
+    for &codec in CODECS {
+        let mean = |layered: bool| {
+            let film = film(codec, EncoderConfig { layered, ..config(Size::new(320, 180), 30, 300_000) }, 120);
+            assert!(layered || film.iter().flatten().all(|coded| coded.layer == 0));
+            let bytes: usize = film.iter().flatten().map(|coded| coded.data.len()).sum();
+            let seen = seen(codec, &film, |_, _| true);
+            (seen.iter().map(|(_, psnr)| psnr).sum::<f64>() / seen.len() as f64, bytes, seen.len())
+        };
+        let (plain, layered) = (mean(false), mean(true));
+        println!("{}: {plain:?} without and {layered:?} with layers (dB, bytes, pictures)", codec.name());
+        assert!(plain.0 - layered.0 < 1.0, "{codec:?}");
     }
 }
 
@@ -178,7 +235,7 @@ fn h264_says_constrained_baseline_and_the_level_of_its_size() {
 fn a_still_screen_costs_next_to_nothing_and_needs_no_keyframe() {
     for &codec in CODECS {
         let size = Size::new(640, 360);
-        let mut encoder = encoder(codec, mixdown_codecs::EncoderConfig { screen: true, ..config(size, 15, 600_000) });
+        let mut encoder = encoder(codec, EncoderConfig { screen: true, ..config(size, 15, 600_000) });
         let slide = picture(size, 0);
         let coded: Vec<_> = (0..45).map(|n| encoder.encode(&slide, n * 67, Intra::Auto).unwrap()).collect();
         assert!(coded[0].as_ref().unwrap().keyframe);

@@ -27,6 +27,7 @@ pub use recordings::Action;
 use crate::ids::{CanvasId, ParticipantId, RecordingId, RoomId, TrackId};
 use crate::net::{self, Observer, Recipients};
 use crate::peer::types::{CloseReason, Event};
+use crate::pipeline::keyframes::Need;
 use crate::pipeline::video::{Shared, Video};
 use crate::pipeline::{Outlet, StageEvent, Watch, mix};
 use crate::record;
@@ -228,7 +229,8 @@ impl Conference {
         let leaving = self.sessions.values().filter_map(|session| session.leaves_at);
         let lingering = self.lingering.values();
         let due = self.observed.values().chain(self.banners.values()).chain(lingering).copied();
-        due.chain(self.roster_due).chain(leaving).chain(self.recordings.poll_timeout()).min()
+        let due = due.chain(self.roster_due).chain(leaving);
+        due.chain(self.recordings.poll_timeout()).chain(self.room.poll_timeout()).min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant, wall: SystemTime) {
@@ -249,6 +251,7 @@ impl Conference {
         for track in over(&mut self.lingering, now) {
             self.unwanted(track);
         }
+        self.room.handle_timeout(now);
         self.departed.forget(now);
         self.settle();
     }
@@ -268,8 +271,10 @@ impl Conference {
             }
             Event::ChannelOpen => self.greet(participant),
             Event::Message(text) => self.channel_message(participant, &text),
-            Event::KeyframeRequested => self.request_keyframe(participant),
-            Event::Estimate(_) => {}
+            Event::KeyframeRequested => self.request_keyframe(participant, Need::Repairs),
+            Event::KeyframeNeeded => self.request_keyframe(participant, Need::Joins),
+            Event::Estimate(bps) => self.room.estimate(participant, bps, self.now),
+            Event::Congested(bps) => self.room.congested(participant, bps, self.now),
             Event::Report { loss, .. } => self.tell_mix(mix::Input::Loss { listener: participant, loss }),
             Event::Closed(reason) => self.closed(participant, reason),
             Event::Video(_) | Event::Audio(_) => {} // media go to the inlet
@@ -328,9 +333,9 @@ impl Conference {
         }
     }
 
-    fn request_keyframe(&self, participant: ParticipantId) {
+    fn request_keyframe(&self, participant: ParticipantId, need: Need) {
         if let Some((canvas, _, rendition)) = self.room.plan().watched(participant) {
-            self.video.request_keyframe(canvas, rendition);
+            self.video.request_keyframe(canvas, rendition, need);
         }
     }
 
@@ -369,6 +374,10 @@ impl Conference {
                 self.feed(participant, rendition);
             }
             Change::Record { recording, rendition } => self.feed_recording(recording, rendition),
+            Change::Halve { participant, halved } => self.tell_net(net::Command::Halve { participant, halved }),
+            Change::Aim { participant, bitrate_bps } => self.tell_net(net::Command::Aim { participant, bitrate_bps }),
+            Change::Layers { canvas, id, layered } => self.video.set_layered(canvas, id, layered),
+            Change::Rate { canvas, id, bitrate_bps } => self.video.set_bitrate(canvas, id, bitrate_bps),
             Change::Wanted { track, height } => self.want(track, height),
             Change::Speaker { participant, voicing } => self.tell_mix(mix::Input::Speaker { participant, voicing }),
             Change::SpeakerLeft(id) => self.tell_mix(mix::Input::SpeakerLeft(id)),
@@ -378,6 +387,7 @@ impl Conference {
             Change::Floors(rules) => self.tell_mix(mix::Input::Floors(rules)),
             Change::Hold(holding) => self.tell_mix(mix::Input::Hold(holding)),
             Change::Chime(chime) => self.tell_mix(mix::Input::Chime(chime)),
+            Change::Grade { listener, grade } => self.tell_mix(mix::Input::Grade { listener, grade }),
             Change::ListenerLeft(id) => self.tell_mix(mix::Input::ListenerLeft(id)),
         }
     }
@@ -391,7 +401,7 @@ impl Conference {
         }
         self.tell_net(net::Command::Feed { participant, rendition });
         if rendition.is_some() {
-            self.request_keyframe(participant);
+            self.request_keyframe(participant, Need::Joins);
             self.tell_tiles(participant);
         }
     }

@@ -9,6 +9,7 @@ use super::library::{Library, kind_of_end, shown};
 use super::taps::{Tap, Taps};
 use super::{Conference, channel};
 use crate::ids::{CanvasId, ParticipantId, RecordingId, RenditionId};
+use crate::pipeline::keyframes::Need;
 use crate::record::{self, Manifest, PauseMode, Reason, State, TimelineEvent};
 use crate::room::model::Consent;
 use crate::room::{MAIN_VIEW, Recording};
@@ -248,7 +249,7 @@ impl Conference {
         let Some(running) = self.recordings.running.get(&id) else { return };
         running.tap.passed_on();
         if let Some((canvas, _, rendition)) = self.room.plan().recorded.get(&id).and_then(|id| self.room.plan().encoded(*id)) {
-            self.video.request_keyframe(canvas, rendition);
+            self.video.request_keyframe(canvas, rendition, Need::Joins);
         }
     }
 

@@ -85,14 +85,14 @@ impl Tap {
 
     fn video(&self, rendition: RenditionId, picture: &VideoOut) {
         let mut feed = self.feed();
-        let need = match feed.picture(rendition, picture.keyframe) {
+        let need = match feed.picture(rendition, picture.keyframe, picture.layer) {
             Verdict::Send | Verdict::Switch { .. } => {
                 // Where it is gone over, both renditions have a picture of the same tick.
                 let rtp_time = feed.stamp(picture.rtp_time);
                 self.recorder.video(&VideoOut { rtp_time, ..picture.clone() })
             }
             Verdict::Drop if feed.missing() == Some(rendition) => Need::Keyframe,
-            Verdict::Drop => Need::Nothing,
+            Verdict::Drop | Verdict::Skip => Need::Nothing,
         };
         drop(feed);
         if need == Need::Keyframe && !self.asked.swap(true, Ordering::Relaxed) {

@@ -95,7 +95,7 @@ impl Bot {
         self.next_picture = self.pictures.next(now);
         self.next_packet = self.packets.next(now);
         self.keyframe_wanted = true;
-        let settings = EncoderConfig { size: Person::SIZE, fps: FPS, bitrate_bps: self.bitrate, screen: false };
+        let settings = EncoderConfig { size: Person::SIZE, fps: FPS, bitrate_bps: self.bitrate, screen: false, layered: false };
         self.video = self.settings.video.then(|| peer.video_codec()).flatten().and_then(|codec| video::encoder(codec, settings)?.ok());
         let codec = self.settings.audio.then(|| peer.audio_codec()).flatten();
         self.sound = codec.and_then(|codec| audio::encoder(codec, AUDIO_BPS).ok());

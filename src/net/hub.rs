@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 /// Peers that want to be called are called together at the next beat: one by one the stack's many small timers would wake the hub
 /// thousands of times per second. What is to be sent at once never waits for it.
 const BEAT: Duration = Duration::from_millis(5);
+/// But for probes, which send a little every 2 ms and would find less than half of what a link carries if they were held up.
+const PROBING: Duration = Duration::from_millis(2);
 
 /// Longest datagram that is looked at.
 pub const MAX_DATAGRAM: usize = 2_048;
@@ -169,6 +171,12 @@ impl Hub {
                 self.with(participant, now, |slot| slot.peer.close(reason, now));
             }
             Command::Feed { participant, rendition } => self.feed(now, participant, rendition),
+            Command::Halve { participant, halved } => {
+                self.with(participant, now, |slot| slot.feed.halve(halved));
+            }
+            Command::Aim { participant, bitrate_bps } => {
+                self.with(participant, now, |slot| slot.peer.aim(bitrate_bps, now));
+            }
             Command::Video { rendition, picture } => self.video(now, rendition, &picture),
             Command::Audio { listeners, packet } => self.audio(now, &listeners, &packet),
             Command::RequestKeyframe(track) => {
@@ -306,7 +314,7 @@ impl Hub {
         let stepped = catch_unwind(AssertUnwindSafe(|| {
             let result = step(slot);
             let deadline = slot.drain(key, now, transmits, table);
-            (result, deadline.map(|at| beat(epoch, at)))
+            (result, deadline.map(|at| if at <= now + PROBING { at } else { beat(epoch, at) }))
         }));
         let Ok((result, deadline)) = stepped else {
             metrics::counter!("mixdown_peer_panics_total").increment(1);
@@ -398,7 +406,7 @@ impl Slot {
     /// Asks for the keyframe that the feed waits for.
     fn ask(&mut self, now: Instant) {
         if self.peer.is_connected() && self.feed.ask(now) {
-            self.observer.event(self.participant, Event::KeyframeRequested);
+            self.observer.event(self.participant, Event::KeyframeNeeded);
         }
     }
 
@@ -407,7 +415,8 @@ impl Slot {
         if !self.peer.is_connected() {
             return None;
         }
-        let left = match self.feed.picture(rendition, picture.keyframe) {
+        let left = match self.feed.picture(rendition, picture.keyframe, picture.layer) {
+            Verdict::Skip => return None,
             Verdict::Drop => {
                 self.ask(now);
                 return None;
@@ -421,6 +430,10 @@ impl Slot {
             Sent::Unfit => {
                 refuse("video_unfit");
                 self.feed.interrupt();
+            }
+            Sent::Congested if picture.layer > 0 => {
+                refuse("video_congested");
+                return left;
             }
             Sent::Congested => {
                 refuse("video_congested");

@@ -56,6 +56,16 @@ pub enum Command {
         participant: ParticipantId,
         rendition: Option<RenditionId>,
     },
+    /// Of its rendition the subscriber shall receive every second picture alone, where that has such layers.
+    Halve {
+        participant: ParticipantId,
+        halved: bool,
+    },
+    /// What the connection shall find out that it carries, in bits per second.
+    Aim {
+        participant: ParticipantId,
+        bitrate_bps: u32,
+    },
     Video {
         rendition: RenditionId,
         picture: Arc<VideoOut>,

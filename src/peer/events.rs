@@ -4,7 +4,7 @@ use super::Peer;
 use super::tracks::Unit;
 use super::types::{CloseReason, Event, Output};
 use std::time::Instant;
-use str0m::bwe::BweKind;
+use str0m::bwe::{Bitrate, BweKind};
 
 impl Peer {
     /// Only notes things down: the stack must not be touched while it is drained.
@@ -32,6 +32,10 @@ impl Peer {
             str0m::Event::EgressBitrateEstimate(kind) => self.estimate(&kind, now),
             str0m::Event::PeerStats(stats) => {
                 let rtt = stats.rtt.or(stats.selected_candidate_pair.and_then(|pair| pair.current_round_trip_time));
+                if let Some(bps) = stats.bwe_tx.filter(|_| self.session.transport_cc) {
+                    let news = self.meter.latest(self.bounded(bps), now).map(Event::Estimate);
+                    self.outputs.extend(news.map(Output::Event));
+                }
                 self.meter.report(stats.egress_loss_fraction, rtt, now)
             }
             str0m::Event::MediaEgressStats(stats) => {
@@ -57,9 +61,13 @@ impl Peer {
             BweKind::Remb { estimate, .. } if !self.session.transport_cc => estimate,
             _ => return None,
         };
+        let bps = self.bounded(*estimate);
+        self.meter.estimate(bps, now).map(Event::Estimate)
+    }
+
+    fn bounded(&self, estimate: Bitrate) -> u32 {
         let most = u64::from(self.config.max_bitrate_bps).max(MIN_ESTIMATE);
-        let bps = u32::try_from(estimate.as_u64().clamp(MIN_ESTIMATE, most)).unwrap_or(u32::MAX);
-        self.meter.estimate(bps, now).then_some(Event::Estimate(bps))
+        u32::try_from(estimate.as_u64().clamp(MIN_ESTIMATE, most)).unwrap_or(u32::MAX)
     }
 }
 

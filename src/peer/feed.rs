@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 /// How often a keyframe is asked for again while the subscriber waits for one.
 const REPEAT: Duration = Duration::from_millis(1_000);
-/// How much longer a subscriber on a slow link waits before it asks.
-const PAUSE: Duration = Duration::from_millis(3_000);
 /// A time that is further back than this (10 s) is of another clock.
 const SAME_CLOCK: u64 = 900_000;
 
@@ -18,6 +16,8 @@ pub struct Feed {
     /// Shall flow.
     wanted: Option<RenditionId>,
     asked: Option<Instant>,
+    /// The link carries half of the pictures.
+    halved: bool,
     /// RTP time of the picture that was sent last.
     sent: Option<u64>,
 }
@@ -31,6 +31,8 @@ pub enum Verdict {
         left: Option<RenditionId>,
     },
     Drop,
+    /// Leave it out: nothing refers to it.
+    Skip,
 }
 
 impl Feed {
@@ -43,16 +45,22 @@ impl Feed {
         }
     }
 
+    /// Whether the pictures of upper layers are left out. They refer to the picture of layer 0 before them alone, so that
+    /// they can be taken up again at any time.
+    pub fn halve(&mut self, halved: bool) {
+        self.halved = halved;
+    }
+
     /// A picture was left out: nothing flows before the next keyframe.
     pub fn interrupt(&mut self) {
         self.current = None;
     }
 
-    /// As [`Feed::interrupt`], because the subscriber's link is too slow: its wish for a keyframe, which
-    /// all on the rendition pay for, waits a while.
+    /// As [`Feed::interrupt`], because the subscriber's link is too slow: its wish for a keyframe, which all on the rendition
+    /// pay for, waits until it could be sent. Meanwhile the room looks for a thinner rendition.
     pub fn pause(&mut self, now: Instant) {
         self.interrupt();
-        self.asked = Some(now + PAUSE);
+        self.asked = Some(now);
     }
 
     /// Renditions whose pictures concern this feed: the one that flows, and the one that is waited for.
@@ -86,9 +94,9 @@ impl Feed {
     }
 
     /// One coded picture.
-    pub fn picture(&mut self, rendition: RenditionId, keyframe: bool) -> Verdict {
+    pub fn picture(&mut self, rendition: RenditionId, keyframe: bool, layer: u8) -> Verdict {
         if self.current == Some(rendition) {
-            return Verdict::Send;
+            return if self.halved && layer > 0 { Verdict::Skip } else { Verdict::Send };
         }
         if self.wanted != Some(rendition) || !keyframe {
             return Verdict::Drop;
@@ -109,23 +117,23 @@ mod tests {
     fn nothing_flows_before_a_keyframe() {
         let mut feed = Feed::default();
         feed.want(Some(A));
-        assert_eq!(feed.picture(A, false), Verdict::Drop);
-        assert_eq!(feed.picture(B, true), Verdict::Drop);
-        assert_eq!(feed.picture(A, true), Verdict::Switch { left: None });
-        assert_eq!(feed.picture(A, false), Verdict::Send);
+        assert_eq!(feed.picture(A, false, 0), Verdict::Drop);
+        assert_eq!(feed.picture(B, true, 0), Verdict::Drop);
+        assert_eq!(feed.picture(A, true, 0), Verdict::Switch { left: None });
+        assert_eq!(feed.picture(A, false, 0), Verdict::Send);
     }
 
     #[test]
     fn the_old_rendition_flows_until_the_keyframe_of_the_new_one() {
         let mut feed = Feed::default();
         feed.want(Some(A));
-        feed.picture(A, true);
+        feed.picture(A, true, 0);
         feed.want(Some(B));
         assert_eq!(feed.renditions().collect::<Vec<_>>(), [A, B]);
-        assert_eq!(feed.picture(A, false), Verdict::Send);
-        assert_eq!(feed.picture(B, false), Verdict::Drop);
-        assert_eq!(feed.picture(B, true), Verdict::Switch { left: Some(A) });
-        assert_eq!(feed.picture(A, true), Verdict::Drop);
+        assert_eq!(feed.picture(A, false, 0), Verdict::Send);
+        assert_eq!(feed.picture(B, false, 0), Verdict::Drop);
+        assert_eq!(feed.picture(B, true, 0), Verdict::Switch { left: Some(A) });
+        assert_eq!(feed.picture(A, true, 0), Verdict::Drop);
         assert_eq!(feed.renditions().collect::<Vec<_>>(), [B]);
     }
 
@@ -136,7 +144,7 @@ mod tests {
         feed.want(Some(A));
         let asked: Vec<_> = (0..2_500).filter(|ms| feed.ask(start + Duration::from_millis(*ms))).collect();
         assert_eq!(asked, [0, 1_000, 2_000]);
-        feed.picture(A, true);
+        feed.picture(A, true, 0);
         assert!(!feed.ask(start + Duration::from_secs(9)));
     }
 
@@ -152,12 +160,25 @@ mod tests {
     fn after_an_interruption_nothing_flows_before_a_keyframe() {
         let mut feed = Feed::default();
         feed.want(Some(A));
-        feed.picture(A, true);
+        feed.picture(A, true, 0);
         feed.interrupt();
-        assert_eq!(feed.picture(A, false), Verdict::Drop);
-        assert_eq!(feed.picture(A, true), Verdict::Switch { left: None });
+        assert_eq!(feed.picture(A, false, 0), Verdict::Drop);
+        assert_eq!(feed.picture(A, true, 0), Verdict::Switch { left: None });
         feed.want(None);
         feed.want(Some(A));
-        assert_eq!(feed.picture(A, false), Verdict::Drop);
+        assert_eq!(feed.picture(A, false, 0), Verdict::Drop);
+    }
+
+    #[test]
+    fn upper_layers_are_left_out_at_once_and_taken_up_again_without_a_keyframe() {
+        let mut feed = Feed::default();
+        feed.want(Some(A));
+        feed.picture(A, true, 0);
+        assert_eq!(feed.picture(A, false, 1), Verdict::Send);
+        feed.halve(true);
+        assert_eq!([1, 0, 1, 0].map(|layer| feed.picture(A, false, layer)), [Verdict::Skip, Verdict::Send, Verdict::Skip, Verdict::Send]);
+        assert_eq!(feed.missing(), None, "nothing is waited for");
+        feed.halve(false);
+        assert_eq!(feed.picture(A, false, 1), Verdict::Send);
     }
 }

@@ -11,6 +11,7 @@
 //! dropped and counted, and ends nothing but itself. The last output is [`Event::Closed`], with a
 //! reason that says what to do about it.
 
+mod backlog;
 mod channel;
 pub mod dtls;
 mod events;
@@ -32,6 +33,7 @@ pub mod types;
 
 use crate::ids::Source;
 use crate::media::{AudioOut, VideoOut};
+use backlog::Backlog;
 use link::Link;
 pub use offer::OfferError;
 use session::Session;
@@ -46,8 +48,6 @@ use types::{CloseReason, Config, Datagram, Event, Kind, Negotiated, Output, Stat
 
 /// More outputs than this from one input are a spin.
 const MAX_POLLS: usize = 20_000;
-/// A picture that has waited for the link this long lets no further one in.
-const CONGESTED: Duration = Duration::from_millis(700);
 /// Timeouts that are already due are served at once, this many times: one per packet of a picture, enough for a keyframe.
 const MAX_ROUNDS: usize = 64;
 /// A timeout this near is due: between two packets of a picture the stack's pacer wants to be called a microsecond later.
@@ -64,6 +64,7 @@ pub struct Peer {
     tracks: Tracks,
     channel: channel::Channel,
     meter: Meter,
+    backlog: Backlog,
     outputs: VecDeque<Output>,
     /// When the stack wants to be called.
     timeout: Instant,
@@ -108,6 +109,7 @@ impl Peer {
             tracks,
             channel: channel::Channel::default(),
             meter: Meter::default(),
+            backlog: Backlog::default(),
             outputs: VecDeque::new(),
             timeout: now,
             closing: None,
@@ -238,9 +240,10 @@ impl Peer {
         let Some(down) = self.session.video_down.filter(|down| down.codec == picture.codec && self.is_connected()) else {
             return Sent::Unfit;
         };
-        let mut api = self.rtc.direct_api();
-        let queue = api.stream_tx_by_mid(down.mid, None).and_then(|stream| stream.queue_info());
-        if queue.and_then(|queue| queue.first_unsent()).is_some_and(|since| now >= since + CONGESTED) {
+        if let Some(bps) = self.is_congested(down.mid, now) {
+            if self.backlog.tell(now) {
+                self.outputs.push_back(Output::Event(Event::Congested(bps)));
+            }
             self.touch();
             self.settle(now);
             return Sent::Congested;
@@ -249,6 +252,21 @@ impl Peer {
         let Some(writer) = self.rtc.writer(down.mid) else { return Sent::Unfit };
         let result = writer.write(down.payload_type, picture.wallclock, time, Arc::clone(&picture.data));
         if self.written(result, now) { Sent::Sent } else { Sent::Unfit }
+    }
+
+    /// What the link takes, if that is too little for what waits already.
+    fn is_congested(&mut self, mid: str0m::media::Mid, now: Instant) -> Option<u32> {
+        let mut api = self.rtc.direct_api();
+        let queue = api.stream_tx_by_mid(mid, None)?.queue_info()?;
+        let (queued, since) = (queue.byte_size(), queue.first_unsent()?);
+        self.backlog.is_too_long(queued, since, now)
+    }
+
+    /// What the connection shall find out that it carries, in bits per second.
+    pub fn aim(&mut self, bps: u32, now: Instant) {
+        self.touch();
+        session::aim(&mut self.rtc, bps.min(self.config.max_bitrate_bps));
+        self.settle(now);
     }
 
     /// Sends one packet of the mix. False: dropped, as with video.
@@ -342,7 +360,7 @@ impl Peer {
                     }
                     return;
                 }
-                Ok(str0m::Output::Transmit(transmit)) => self.transmit(transmit),
+                Ok(str0m::Output::Transmit(transmit)) => self.transmit(transmit, now),
                 Ok(str0m::Output::Event(event)) => self.on_event(event, now),
                 Err(error) => self.note(Err(error), now),
             }
@@ -351,12 +369,13 @@ impl Peer {
         self.closing.get_or_insert(CloseReason::InternalError);
     }
 
-    fn transmit(&mut self, transmit: str0m::net::Transmit) {
+    fn transmit(&mut self, transmit: str0m::net::Transmit, now: Instant) {
         let transport = match transmit.proto {
             Protocol::Udp => Transport::Udp,
             _ => Transport::Tcp,
         };
         self.meter.sent(transmit.contents.len());
+        self.backlog.sent(transmit.contents.len(), now);
         self.outputs.push_back(Output::Transmit(Transmit {
             transport,
             source: transmit.source,

@@ -272,7 +272,12 @@ impl Session {
 
 /// Settings after the first negotiation.
 pub fn tune(rtc: &mut Rtc, config: &Config) {
-    rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(u64::from(config.max_bitrate_bps)));
+    aim(rtc, config.max_bitrate_bps);
+}
+
+/// What the estimator shall find out that the link carries: raising it makes it probe.
+pub fn aim(rtc: &mut Rtc, bps: u32) {
+    rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(u64::from(bps)));
 }
 
 /// RTP clock of an audio codec.

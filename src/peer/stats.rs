@@ -13,7 +13,13 @@ pub struct Meter {
     reported_rtt: Option<Duration>,
     /// The estimate that the room knows.
     told: Option<(u32, Instant)>,
+    /// The stack's estimate before it is averaged over seconds.
+    latest: Option<(u32, Instant)>,
+    average: Option<u32>,
 }
+
+/// How long an estimate that is not averaged counts.
+const LATEST: Duration = Duration::from_millis(1_500);
 
 impl Meter {
     pub fn received(&mut self, bytes: usize) {
@@ -26,17 +32,28 @@ impl Meter {
         self.stats.sent_packets += 1;
     }
 
-    /// True: the room shall hear of it. Small changes wait for half a second.
-    pub fn estimate(&mut self, bps: u32, now: Instant) -> bool {
+    /// An averaged estimate: what the room shall hear, if anything. Small changes wait for half a second. The average
+    /// follows a fall late, so that the latest value counts where it is lower.
+    pub fn estimate(&mut self, average: u32, now: Instant) -> Option<u32> {
+        self.average = Some(average);
+        let latest = self.latest.filter(|(_, at)| now < *at + LATEST).map_or(u32::MAX, |(latest, _)| latest);
+        let bps = average.min(latest);
         self.stats.estimate_bps = Some(bps);
         let news = self.told.is_none_or(|(told, at)| {
             let change = told.abs_diff(bps);
-            change > told / 10 || (change > 0 && now >= at + Duration::from_millis(500))
+            change > told / 20 || (change > 0 && now >= at + Duration::from_millis(1_000))
         });
-        if news {
+        news.then(|| {
             self.told = Some((bps, now));
-        }
-        news
+            bps
+        })
+    }
+
+    /// An estimate that is not averaged.
+    pub fn latest(&mut self, bps: u32, now: Instant) -> Option<u32> {
+        self.latest = Some((bps, now));
+        let average = self.average?;
+        self.estimate(average, now)
     }
 
     /// A receiver report about one of our streams.

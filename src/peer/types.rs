@@ -152,10 +152,14 @@ pub enum Event {
     ChannelOpen,
     /// One text message of the data channel, at most 16 KiB.
     Message(String),
-    /// The receiver asks for a keyframe of its composite (PLI or FIR).
+    /// The receiver asks for a keyframe of its composite (PLI or FIR): it has lost something.
     KeyframeRequested,
+    /// The subscriber's feed waits for a keyframe of its rendition.
+    KeyframeNeeded,
     /// Send-side bandwidth estimate in bits per second.
     Estimate(u32),
+    /// Pictures wait for the link, which takes this many bits per second.
+    Congested(u32),
     /// Share of sent packets that the receiver reports lost, 0–1, and round-trip time, where known.
     Report {
         loss: f32,

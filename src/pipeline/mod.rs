@@ -13,6 +13,8 @@ pub mod mix;
 mod pace;
 pub mod pool;
 pub mod quote;
+mod rendition;
+mod sizes;
 pub mod slot;
 pub mod stall;
 pub mod ticker;

@@ -125,7 +125,7 @@ fn codec() -> VideoCodec {
 }
 
 fn encoded(frames: &[I420Frame]) -> Vec<Arc<[u8]>> {
-    let config = EncoderConfig { size: SIZE, fps: 30, bitrate_bps: 600_000, screen: false };
+    let config = EncoderConfig { size: SIZE, fps: 30, bitrate_bps: 600_000, screen: false, layered: false };
     let Some(Ok(mut encoder)) = video::encoder(codec(), config) else { return Vec::new() };
     let coded = frames.iter().zip(0..).filter_map(|(frame, n)| encoder.encode(frame, n * 33, Intra::Auto).ok().flatten());
     coded.map(|picture| picture.data).collect()

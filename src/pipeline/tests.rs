@@ -67,7 +67,7 @@ impl Bench {
         let shared = Shared { pool: Pool::Inline, ticker, limits: gate::Limits::default() };
         let video = Video::new(shared, Arc::clone(&recorder) as _, Arc::clone(&recorder) as _, now, std::time::UNIX_EPOCH);
         let track = TrackId { participant: ParticipantId(1), source: Source::Camera };
-        let config = EncoderConfig { size: CANVAS, fps: 30, bitrate_bps: 300_000, screen: false };
+        let config = EncoderConfig { size: CANVAS, fps: 30, bitrate_bps: 300_000, screen: false, layered: false };
         let sender = video::encoder(VideoCodec::Vp8, config).unwrap().unwrap();
         Self { now, recorder, video, schedule, track, sender, sent: 0 }
     }
@@ -171,7 +171,7 @@ fn a_keyframe_request_reaches_a_canvas_that_stands_still() {
     bench.open();
     bench.run(Duration::from_secs(5));
     let before = bench.pictures().len();
-    bench.video.request_keyframe(VIEW, RENDITION);
+    bench.video.request_keyframe(VIEW, RENDITION, super::keyframes::Need::Joins);
     bench.run(Duration::from_millis(40));
     assert!(bench.pictures()[before..].iter().any(|picture| picture.keyframe));
 }

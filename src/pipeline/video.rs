@@ -1,6 +1,7 @@
 //! The video side of one room: its tracks and views as running strands.
 
 use super::decode::{self, Decode};
+use super::keyframes::Need;
 use super::pool::{Pool, Strand};
 use super::slot::Slot;
 use super::ticker::{self, Ticker};
@@ -156,8 +157,17 @@ impl Video {
         self.tell(canvas, view::Input::Close(id));
     }
 
-    pub fn request_keyframe(&self, canvas: CanvasId, id: RenditionId) {
-        self.tell(canvas, view::Input::Keyframe(id));
+    pub fn request_keyframe(&self, canvas: CanvasId, id: RenditionId, need: Need) {
+        self.tell(canvas, view::Input::Keyframe(id, need));
+    }
+
+    /// Whether every second picture must be dispensable.
+    pub fn set_layered(&self, canvas: CanvasId, id: RenditionId, layered: bool) {
+        self.tell(canvas, view::Input::Layers(id, layered));
+    }
+
+    pub fn set_bitrate(&self, canvas: CanvasId, id: RenditionId, bitrate_bps: u32) {
+        self.tell(canvas, view::Input::Rate(id, bitrate_bps));
     }
 
     /// Answers with the view's canvas as soon as it is complete. The view must be open.

@@ -1,18 +1,19 @@
 //! One view: composes its canvas at every tick and encodes each of its renditions once.
 //!
-//! Flow per tick: `latest pictures → stall ladder → Motion::at → Canvas::draw → each rendition's encoder → Outlet`.
+//! Flow per tick: `latest pictures → stall ladder → Motion::at → Canvas::draw → smaller sizes → each rendition's encoder → Outlet`.
 //! A canvas on which nothing changes is encoded only now and then. A new scene is reported once the canvas rests in it.
 
-use super::keyframes::Coalescer;
+use super::keyframes::Need;
 use super::pool::{Pool, Stage};
+use super::rendition::{Rendition, Tick};
+use super::sizes::Sizes;
 use super::slot::{Shown, Slot};
 use super::stall::Stall;
 use super::{Outlet, StageEvent, Watch};
 use crate::cadence::Cadence;
 use crate::ids::{CanvasId, RenditionId, Source, TrackId};
-use crate::media::VideoOut;
 use crate::room::plan::RenditionKey;
-use mixdown_codecs::{EncodeError, I420Frame, Intra, Size, VideoEncoder};
+use mixdown_codecs::{I420Frame, Size};
 use mixdown_layouts::draw::{Canvas, Moment, Picture, Pictures};
 use mixdown_layouts::motion::Motion;
 use mixdown_layouts::{Scene, SourceId};
@@ -52,7 +53,9 @@ pub enum Input {
         key: RenditionKey,
     },
     Close(RenditionId),
-    Keyframe(RenditionId),
+    Keyframe(RenditionId, Need),
+    Layers(RenditionId, bool),
+    Rate(RenditionId, u32),
     Snapshot {
         asked: Instant,
         reply: SnapshotReply,
@@ -87,6 +90,7 @@ pub struct View {
     /// Of the scene before; their last pictures are seen until the canvas has come to rest.
     leaving: Vec<Visible>,
     renditions: Vec<Rendition>,
+    sizes: Sizes,
     snapshots: Vec<(Instant, SnapshotReply)>,
     unchanged: u32,
 }
@@ -108,6 +112,7 @@ impl View {
             sources: Vec::new(),
             leaving: Vec::new(),
             renditions: Vec::new(),
+            sizes: Sizes::default(),
             snapshots: Vec::new(),
             unchanged: 0,
         }
@@ -121,7 +126,12 @@ impl View {
         let moment = Moment { ms: time_ms, unix_s: self.epoch_unix_s + (time_ms / 1000) as i64 };
         let damage = self.parts.canvas.draw_at(motion.at(time_ms), &Latest(&self.sources, &self.leaving), moment);
         let (scene, resting) = (Arc::clone(motion.target()), !motion.is_moving());
-        self.unchanged = if damage.is_empty() { self.unchanged.saturating_add(1) } else { 0 };
+        if damage.is_empty() {
+            self.unchanged = self.unchanged.saturating_add(1);
+        } else {
+            self.unchanged = 0;
+            self.sizes.spoil();
+        }
         let rtp_time = self.parts.cadence.rtp_time(n, 90_000);
         if resting && std::mem::take(&mut self.fresh) {
             self.leaving.clear();
@@ -129,11 +139,29 @@ impl View {
         }
         self.answer_snapshots(now);
         let idle = self.unchanged > SETTLED && !self.unchanged.is_multiple_of(IDLE_EVERY);
-        let tick = Tick { now, rtp_time, time_ms, wallclock: self.parts.cadence.time(n) };
-        let (canvas, outlet) = (self.parts.canvas.frame(), &*self.parts.outlet);
-        self.parts.pool.each(&mut self.renditions, |rendition| {
-            if !idle || rendition.keyframes.is_wanted() {
-                rendition.encode(canvas, &tick, outlet);
+        let cadence = &self.parts.cadence;
+        self.encode(&Tick { n, fps: cadence.ticks_per_second(), idle, now, rtp_time, time_ms, wallclock: cadence.time(n) });
+    }
+
+    /// Encodes each rendition that is due, in its size.
+    fn encode(&mut self, tick: &Tick) {
+        let (canvas, outlet, pool) = (self.parts.canvas.frame(), &*self.parts.outlet, &self.parts.pool);
+        let mut any = false;
+        for rendition in &mut self.renditions {
+            rendition.due = rendition.is_due(tick);
+            any |= rendition.due;
+        }
+        if !any {
+            return;
+        }
+        let renditions = &self.renditions;
+        let wanted = renditions.iter().filter(|rendition| rendition.due).map(Rendition::size);
+        self.sizes.prepare(canvas, wanted, |size| renditions.iter().any(|rendition| rendition.size() == size), pool);
+        let sizes = &self.sizes;
+        pool.each(&mut self.renditions, |rendition| {
+            let picture = sizes.get(canvas, rendition.size());
+            if let Some(picture) = picture.filter(|_| rendition.due) {
+                rendition.encode(picture, tick, outlet);
             }
         });
     }
@@ -176,6 +204,12 @@ impl View {
         self.unchanged = 0;
     }
 
+    fn rendition(&mut self, id: RenditionId, change: impl FnOnce(&mut Rendition)) {
+        if let Some(rendition) = self.renditions.iter_mut().find(|rendition| rendition.id == id) {
+            change(rendition);
+        }
+    }
+
     fn answer_snapshots(&mut self, now: Instant) {
         if self.snapshots.is_empty() {
             return;
@@ -205,11 +239,9 @@ impl Stage for View {
             Input::Scene { scene, sources } => self.set_scene(scene, sources),
             Input::Open { id, key } => self.renditions.push(Rendition::new(id, key)),
             Input::Close(id) => self.renditions.retain(|rendition| rendition.id != id),
-            Input::Keyframe(id) => {
-                if let Some(rendition) = self.renditions.iter_mut().find(|rendition| rendition.id == id) {
-                    rendition.keyframes.request();
-                }
-            }
+            Input::Layers(id, layered) => self.rendition(id, |rendition| rendition.set_layered(layered)),
+            Input::Rate(id, bitrate_bps) => self.rendition(id, |rendition| rendition.set_bitrate(bitrate_bps)),
+            Input::Keyframe(id, need) => self.rendition(id, |rendition| rendition.request_keyframe(need)),
             Input::Snapshot { asked, reply } => self.snapshots.push((asked, reply)),
         }
     }
@@ -231,71 +263,6 @@ impl Pictures for Latest<'_> {
             flip: shown.orientation.flip,
             scaled: None,
         })
-    }
-}
-
-struct Tick {
-    now: Instant,
-    rtp_time: u64,
-    time_ms: u64,
-    wallclock: Instant,
-}
-
-/// One encode of the view.
-struct Rendition {
-    id: RenditionId,
-    key: RenditionKey,
-    encoder: Option<Box<dyn VideoEncoder>>,
-    keyframes: Coalescer,
-    /// The network did not take the picture before: whatever refers to it must not follow.
-    broken: bool,
-}
-
-impl Rendition {
-    fn new(id: RenditionId, key: RenditionKey) -> Self {
-        Self { id, key, encoder: None, keyframes: Coalescer::default(), broken: false }
-    }
-
-    fn encode(&mut self, canvas: &I420Frame, tick: &Tick, outlet: &dyn Outlet) {
-        if canvas.size() != self.key.size {
-            return; // the canvas has just changed its size; this rendition is about to be closed
-        }
-        if self.broken && self.keyframes.next(tick.now) != Intra::Force {
-            return;
-        }
-        match self.encode_picture(canvas, tick) {
-            Ok(Some(picture)) => {
-                self.broken = !outlet.video(self.id, Arc::new(picture));
-                if self.broken {
-                    self.keyframes.request();
-                }
-            }
-            Ok(None) => metrics::counter!("mixdown_encoder_skips_total").increment(1),
-            Err(error) => {
-                metrics::counter!("mixdown_encode_errors_total").increment(1);
-                tracing::warn!(rendition = %self.id, %error, "encoder rebuilt");
-                self.encoder = None;
-            }
-        }
-    }
-
-    fn encode_picture(&mut self, canvas: &I420Frame, tick: &Tick) -> Result<Option<VideoOut>, EncodeError> {
-        let encoder = match &mut self.encoder {
-            Some(encoder) => encoder,
-            None => {
-                let built = mixdown_codecs::video::encoder(self.key.codec, self.key.encoder());
-                self.encoder.insert(built.ok_or(EncodeError::Settings("codec not in this build"))??)
-            }
-        };
-        let coded = encoder.encode(canvas, tick.time_ms, self.keyframes.next(tick.now))?;
-        let Some(coded) = coded else { return Ok(None) };
-        metrics::counter!("mixdown_encodes_total", "kind" => "video").increment(1);
-        if coded.keyframe {
-            self.keyframes.sent(tick.now);
-            metrics::counter!("mixdown_keyframes_total").increment(1);
-        }
-        let (rtp_time, wallclock) = (tick.rtp_time, tick.wallclock);
-        Ok(Some(VideoOut { codec: self.key.codec, data: coded.data, keyframe: coded.keyframe, rtp_time, wallclock }))
     }
 }
 

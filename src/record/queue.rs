@@ -286,7 +286,7 @@ mod tests {
 
     fn picture(tick: u64, bytes: usize, keyframe: bool) -> VideoOut {
         let wallclock = crate::runtime::clock::now();
-        VideoOut { codec: VideoCodec::H264, data: vec![0; bytes].into(), keyframe, rtp_time: tick * 3000, wallclock }
+        VideoOut { codec: VideoCodec::H264, data: vec![0; bytes].into(), keyframe, layer: 0, rtp_time: tick * 3000, wallclock }
     }
 
     fn packet(tick: u64, bytes: usize) -> AudioOut {

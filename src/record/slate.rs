@@ -18,7 +18,7 @@ pub fn draw(video: &Video) -> Option<Arc<[u8]>> {
     let layout = Layout { overlays: vec![text], ..Layout::default() };
     let mut canvas = Canvas::new(size);
     canvas.draw(&layout.arrange(&Cast::default(), size, BACKGROUND), &Nothing);
-    let config = EncoderConfig { size, fps: 30, bitrate_bps: 1_000_000, screen: false };
+    let config = EncoderConfig { size, fps: 30, bitrate_bps: 1_000_000, screen: false, layered: false };
     let coded = video::encoder(codec, config)?.ok()?.encode(canvas.frame(), 0, Intra::Force).ok()??;
     Some(coded.data)
 }

@@ -24,7 +24,7 @@ pub fn vp8_picture(tick: u64) -> VideoOut {
 
 pub fn coded(codec: VideoCodec, data: &[u8], tick: u64) -> VideoOut {
     let keyframe = is_keyframe(data, codec == VideoCodec::Vp8);
-    VideoOut { codec, data: data.into(), keyframe, rtp_time: tick * 3000, wallclock: crate::runtime::clock::now() }
+    VideoOut { codec, data: data.into(), keyframe, layer: 0, rtp_time: tick * 3000, wallclock: crate::runtime::clock::now() }
 }
 
 /// The packet of a tick of 20 ms.

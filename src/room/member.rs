@@ -1,6 +1,7 @@
 //! One participant as the room sees them.
 
 use super::sound::Gain;
+use super::tiers::{Tier, Wishes};
 use super::{Arrival, Error, model};
 use crate::ids::{ParticipantId, Source, TrackId};
 use crate::peer::types::{Codec, Kind, Negotiated};
@@ -48,6 +49,11 @@ pub struct Member {
     pub max_bitrate_bps: Option<u32>,
     pub(super) own_consent: model::Consent,
     pub(super) operator_consent: model::Consent,
+    /// Their window is hidden; they asked to save data.
+    pub hidden: bool,
+    pub save_data: bool,
+    /// What of the view's picture and sound they get.
+    pub(super) tier: Tier,
     pub(super) last_spoke: u64,
     /// Upright sizes of the pictures decoded last.
     pub(super) sizes: BTreeMap<Source, Size>,
@@ -80,6 +86,9 @@ impl Member {
             max_bitrate_bps: None,
             own_consent: model::Consent::default(),
             operator_consent: model::Consent::default(),
+            hidden: false,
+            save_data: false,
+            tier: Tier::default(),
             last_spoke: 0,
             sizes: BTreeMap::new(),
         }
@@ -107,7 +116,18 @@ impl Member {
 
     /// The codec of the composite for this participant, if they take one now.
     pub fn watches(&self) -> Option<VideoCodec> {
-        self.negotiated.video_down.filter(|_| self.is_in())
+        self.negotiated.video_down.filter(|_| self.is_in() && self.tier.has_picture())
+    }
+
+    /// Which step of the rate ladder they are on.
+    pub fn tier(&self) -> &Tier {
+        &self.tier
+    }
+
+    pub(super) fn wishes(&self) -> Wishes {
+        let Self { hidden, save_data, .. } = *self;
+        let max_bps = self.max_bitrate_bps.filter(|most| *most != u32::MAX);
+        Wishes { max_bps, max_size: self.max_size, shown: self.hint, hidden, save_data }
     }
 
     /// Pixels in which they show the picture, as far as they told; `u32::MAX`: of unknown extent.

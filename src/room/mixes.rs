@@ -5,7 +5,7 @@
 
 use super::model::Consent;
 use super::plan::Change;
-use super::sound::{Blend, MixId, Place, Voicing};
+use super::sound::{Blend, Grade, MixId, Place, Voicing};
 use super::speaker::Rule;
 use super::{Member, Room, pictures};
 use crate::ids::{ParticipantId, RecordingId, Source};
@@ -31,6 +31,8 @@ pub struct SoundPlan {
     pub mixes: BTreeMap<MixId, Arc<Blend>>,
     names: BTreeMap<Name, MixId>,
     pub listeners: BTreeMap<ParticipantId, (AudioCodec, MixId)>,
+    /// Listeners whose links do not carry the whole sound.
+    pub grades: BTreeMap<ParticipantId, Grade>,
     /// Somebody waits alone and shall hear it.
     pub hold: bool,
     /// How the floor is passed on in the views that are watched, `main` first.
@@ -50,6 +52,9 @@ pub(super) fn derive(room: &Room) -> SoundPlan {
     let mut listeners = Vec::new();
     for member in here() {
         let Some(codec) = member.negotiated.audio_down else { continue };
+        if let Some(grade) = member.tier.grade().filter(|grade| *grade != Grade::Whole) {
+            plan.grades.insert(member.id, grade);
+        }
         listeners.push((member.id, codec, room.heard_in(member)));
     }
     let people = listeners.len();
@@ -185,6 +190,9 @@ pub(super) fn difference(old: &SoundPlan, new: &SoundPlan, out: &mut Vec<Change>
         if old.listeners.get(participant) != Some(&(*codec, *mix)) {
             out.push(Change::Listener { participant: *participant, codec: *codec, mix: *mix });
         }
+    }
+    for listener in new.listeners.keys().filter(|listener| old.grades.get(listener) != new.grades.get(listener)) {
+        out.push(Change::Grade { listener: *listener, grade: new.grades.get(listener).copied().unwrap_or_default() });
     }
     for participant in old.listeners.keys().filter(|id| !new.listeners.contains_key(id)) {
         out.push(Change::ListenerLeft(*participant));

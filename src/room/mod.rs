@@ -14,6 +14,7 @@ mod recordings;
 mod sidebars;
 pub mod sound;
 pub mod speaker;
+pub mod tiers;
 mod views;
 
 pub use pictures::Audience;
@@ -469,6 +470,7 @@ impl Room {
 
     /// Derives the plan anew and emits what is different.
     fn settle(&mut self) {
+        self.place();
         let next = plan::derive(self);
         plan::difference(&self.plan, &next, &mut self.changes);
         self.plan = next;

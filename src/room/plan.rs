@@ -7,33 +7,34 @@
 
 use super::Room;
 use super::mixes::{self, SoundPlan};
-use super::model::Canvas;
 use super::pictures::{self, Content, Name, Watcher};
-use super::sound::{Blend, Chime, MixId, Voicing};
+use super::sound::{Blend, Chime, Grade, MixId, Voicing};
 use super::speaker::Rule;
+use super::tiers::{self, Pace};
 use crate::ids::{CanvasId, ParticipantId, RecordingId, RenditionId, Source, TrackId};
 use mixdown_codecs::{AudioCodec, EncoderConfig, Size, VideoCodec};
 use mixdown_layouts::Scene;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What a picture gets at least, in bits per second, and what the sound beside it takes.
-const LEAST_BPS: u32 = 50_000;
-const SOUND_BPS: u32 = 40_000;
+/// A steered encoder is told of changes that are larger than this share of its rate.
+const STEERING: f32 = 0.05;
 
 /// What makes two subscribers share an encode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RenditionKey {
     pub codec: VideoCodec,
+    /// That of the canvas, or smaller.
     pub size: Size,
+    /// That of the canvas, or half of it; 0: a keyframe every few seconds.
     pub fps: u32,
     pub bitrate_bps: u32,
 }
 
 impl RenditionKey {
     pub fn encoder(self) -> EncoderConfig {
-        EncoderConfig { size: self.size, fps: self.fps, bitrate_bps: self.bitrate_bps, screen: false }
+        EncoderConfig { size: self.size, fps: self.fps.max(1), bitrate_bps: self.bitrate_bps, screen: false, layered: false }
     }
 }
 
@@ -53,6 +54,13 @@ pub struct Plan {
     pub feeds: BTreeMap<ParticipantId, RenditionId>,
     /// What each recording is of.
     pub recorded: BTreeMap<RecordingId, RenditionId>,
+    /// Who gets every second picture alone, and the renditions that must be able to do without the others.
+    pub halved: BTreeSet<ParticipantId>,
+    pub layered: BTreeSet<RenditionId>,
+    /// Encoders that follow their subscriber's link, in bits per second.
+    pub rates: BTreeMap<RenditionId, u32>,
+    /// What each subscriber's connection shall find out that it carries, in bits per second.
+    pub aims: BTreeMap<ParticipantId, u32>,
     /// Video tracks that somebody sees, with the height of their largest tile in pixels.
     pub wanted: BTreeMap<TrackId, u32>,
     pub sound: SoundPlan,
@@ -62,6 +70,11 @@ impl Plan {
     /// The canvas that `participant` watches, with what encodes it.
     pub fn watched(&self, participant: ParticipantId) -> Option<(CanvasId, RenditionKey, RenditionId)> {
         self.encoded(*self.feeds.get(&participant)?)
+    }
+
+    /// How many subscribers and recordings take a rendition.
+    pub fn takers(&self, rendition: RenditionId) -> usize {
+        self.feeds.values().chain(self.recorded.values()).filter(|taken| **taken == rendition).count()
     }
 
     /// The canvas that a rendition is of, and how it is encoded.
@@ -102,6 +115,27 @@ pub enum Change {
         recording: RecordingId,
         rendition: Option<RenditionId>,
     },
+    /// Of the rendition that flows to them, only every second picture.
+    Halve {
+        participant: ParticipantId,
+        halved: bool,
+    },
+    /// Whether every second picture of the rendition must be dispensable.
+    Layers {
+        canvas: CanvasId,
+        id: RenditionId,
+        layered: bool,
+    },
+    Rate {
+        canvas: CanvasId,
+        id: RenditionId,
+        bitrate_bps: u32,
+    },
+    /// What the participant's connection shall find out that it carries.
+    Aim {
+        participant: ParticipantId,
+        bitrate_bps: u32,
+    },
     /// 0: seen by nobody.
     Wanted {
         track: TrackId,
@@ -120,6 +154,11 @@ pub enum Change {
         participant: ParticipantId,
         codec: AudioCodec,
         mix: MixId,
+    },
+    /// How much of the sound they get.
+    Grade {
+        listener: ParticipantId,
+        grade: Grade,
     },
     ListenerLeft(ParticipantId),
     MixClosed(MixId),
@@ -147,25 +186,56 @@ pub(super) fn derive(room: &Room) -> Plan {
         want(room, &scene, &mut plan.wanted);
         let mut renditions = BTreeMap::new();
         for (watcher, codec) in wish.watchers {
-            let most = match watcher {
-                Watcher::Participant(id) => room.member(id).and_then(|member| member.max_bitrate_bps),
-                Watcher::Recording(_) => None,
+            let rung = match watcher {
+                Watcher::Participant(id) => room.member(id).and_then(|member| member.tier.rung()),
+                // Disks are not thin: all of the view.
+                Watcher::Recording(_) => tiers::ladder(&wish.content.canvas, room.settings.video_bitrate_bps).first().copied(),
             };
-            let bitrate_bps = afford(bitrate(room, &wish.content.canvas), most);
-            let key = RenditionKey { codec, size: wish.content.size(), fps: wish.content.canvas.fps, bitrate_bps };
+            let Some((rung, key)) = rung.and_then(|rung| Some((rung, rung.key(codec)?))) else { continue };
             let running = before.and_then(|canvas| canvas.renditions.get(&key)).copied();
             let fresh = || RenditionId(room.next_rendition.fetch_add(1, Ordering::Relaxed));
-            let rendition = *renditions.entry(key).or_insert_with(|| running.unwrap_or_else(fresh));
+            let id = *renditions.entry(key).or_insert_with(|| running.unwrap_or_else(fresh));
             match watcher {
-                Watcher::Participant(id) => plan.feeds.insert(id, rendition),
-                Watcher::Recording(id) => plan.recorded.insert(id, rendition),
-            };
+                Watcher::Participant(participant) => {
+                    plan.feeds.insert(participant, id);
+                    if rung.pace == Pace::Halved {
+                        plan.halved.insert(participant);
+                        plan.layered.insert(id);
+                    }
+                    steer(room, &mut plan, id, key, participant);
+                }
+                Watcher::Recording(recording) => {
+                    plan.recorded.insert(recording, id);
+                    plan.rates.remove(&id);
+                }
+            }
         }
         plan.names.extend(wish.names.into_iter().map(|name| (name, id)));
         plan.canvases.insert(id, CanvasPlan { content: Arc::new(wish.content), scene, renditions });
     }
+    plan.aims = room.members.iter().filter(|member| member.tier.aim() > 0).map(|member| (member.id, member.tier.aim())).collect();
     plan.sound = mixes::derive(room);
     plan
+}
+
+/// The rate of a rendition once `participant` is on it too: one alone has it follow their link; of several it follows the
+/// thinnest on the lowest rung, which has nothing below it, and none elsewhere.
+fn steer(room: &Room, plan: &mut Plan, id: RenditionId, key: RenditionKey, participant: ParticipantId) {
+    let Some(tier) = room.member(participant).map(|member| &member.tier) else { return };
+    let slow = tier.rung().is_some_and(|rung| rung.pace == Pace::Slow);
+    let others = plan.takers(id) > 1;
+    let Some(rate) = tier.steer().filter(|_| key.fps > 0 && (slow || !others)) else {
+        plan.rates.remove(&id);
+        return;
+    };
+    let rate = if others { plan.rates.get(&id).copied().unwrap_or(key.bitrate_bps).min(rate) } else { rate };
+    let near = |before: &u32| (before.abs_diff(rate) as f32) < rate as f32 * STEERING;
+    let rate = room.plan.rates.get(&id).copied().filter(near).unwrap_or(rate);
+    if rate == key.bitrate_bps {
+        plan.rates.remove(&id)
+    } else {
+        plan.rates.insert(id, rate)
+    };
 }
 
 /// The scene of a canvas; the one before where nothing changed, so that equality is cheap downstream.
@@ -190,23 +260,6 @@ fn want(room: &Room, scene: &Scene, wanted: &mut BTreeMap<TrackId, u32>) {
     }
 }
 
-/// The canvas's share of the configured bitrate: by pixels to the power of ¾ (larger pictures cost less per
-/// pixel at equal quality) and by the square root of the frame rate.
-fn bitrate(room: &Room, canvas: &Canvas) -> u32 {
-    let pixels = f64::from(canvas.width) * f64::from(canvas.height) / (1280.0 * 720.0);
-    let fps = f64::from(canvas.fps) / 30.0;
-    let share = pixels.powf(0.75) * fps.sqrt();
-    ((f64::from(room.settings.video_bitrate_bps) * share / 10_000.0).round() as u32 * 10_000).max(LEAST_BPS)
-}
-
-/// `full`, or the first step of √2 below it that leaves room for the sound in `most` bits per second: a ladder that
-/// subscribers share, in place of an encode for each wish.
-fn afford(full: u32, most: Option<u32>) -> u32 {
-    let Some(most) = most.map(|most| most.saturating_sub(SOUND_BPS).max(LEAST_BPS)) else { return full };
-    let steps = (0..).map(|step| (f64::from(full) * 0.5_f64.powf(f64::from(step) / 2.0)) as u32 / 1_000 * 1_000);
-    steps.take_while(|rate| *rate > LEAST_BPS).find(|rate| *rate <= most).unwrap_or(LEAST_BPS)
-}
-
 /// The steps from `old` to `new`.
 pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
     for (canvas, plan) in &new.canvases {
@@ -223,6 +276,7 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
             }
         }
     }
+    encoding(old, new, out);
     for (participant, rendition) in &new.feeds {
         if old.feeds.get(participant) != Some(rendition) {
             out.push(Change::Feed { participant: *participant, rendition: Some(*rendition) });
@@ -238,6 +292,12 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
     }
     for recording in old.recorded.keys().filter(|id| !new.recorded.contains_key(id)) {
         out.push(Change::Record { recording: *recording, rendition: None });
+    }
+    for participant in old.halved.symmetric_difference(&new.halved) {
+        out.push(Change::Halve { participant: *participant, halved: new.halved.contains(participant) });
+    }
+    for (participant, bitrate_bps) in new.aims.iter().filter(|(participant, aim)| old.aims.get(participant) != Some(aim)) {
+        out.push(Change::Aim { participant: *participant, bitrate_bps: *bitrate_bps });
     }
     for (track, height) in &new.wanted {
         if old.wanted.get(track) != Some(height) {
@@ -259,19 +319,18 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wishes_for_a_lower_bitrate_meet_on_few_steps() {
-        assert_eq!(afford(1_000_000, None), 1_000_000);
-        assert_eq!(afford(1_000_000, Some(5_000_000)), 1_000_000);
-        assert_eq!(afford(1_000_000, Some(1_000_000)), 707_000, "the sound needs its share");
-        assert_eq!(afford(1_000_000, Some(600_000)), afford(1_000_000, Some(700_000)));
-        assert_eq!(afford(1_000_000, Some(30_000)), LEAST_BPS);
-        for most in (60_000..2_000_000).step_by(10_000) {
-            assert!(afford(1_000_000, Some(most)) <= (most - SOUND_BPS).max(LEAST_BPS));
+/// How renditions are encoded from now on.
+fn encoding(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
+    for (canvas, plan) in &new.canvases {
+        for (key, id) in &plan.renditions {
+            let (canvas, id, layered) = (*canvas, *id, new.layered.contains(id));
+            if old.layered.contains(&id) != layered {
+                out.push(Change::Layers { canvas, id, layered });
+            }
+            if old.rates.get(&id) != new.rates.get(&id) {
+                let bitrate_bps = new.rates.get(&id).copied().unwrap_or(key.bitrate_bps);
+                out.push(Change::Rate { canvas, id, bitrate_bps });
+            }
         }
     }
 }

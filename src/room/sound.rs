@@ -121,6 +121,28 @@ pub struct ViewAudio {
     pub stereo: bool,
 }
 
+/// How much of the sound a listener's link carries; of Opus alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Grade {
+    #[default]
+    Whole,
+    /// Beside a picture that has to be thin too.
+    Lean,
+    /// A voice that can be understood.
+    Thin,
+}
+
+impl Grade {
+    /// Bits per second. At the lower rates Opus is mono by itself.
+    pub fn bitrate(self, whole_bps: u32) -> u32 {
+        match self {
+            Self::Whole => whole_bps,
+            Self::Lean => whole_bps.min(24_000),
+            Self::Thin => whole_bps.min(12_000),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GainOf {

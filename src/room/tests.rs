@@ -211,13 +211,83 @@ fn a_small_upright_screen_is_given_the_alternative_that_suits_it() {
     connect(&mut room, 1, VideoCodec::H264);
     let phone = Canvas { width: 360, height: 640, ..Canvas::default() };
     view(&mut room, "phone", ViewPatch { canvas: Some(phone), ..Default::default() });
-    let width = |room: &Room| room.plan().watched(ParticipantId(1)).unwrap().1.size.width;
+    let width = |room: &Room| room.plan().canvases[&room.plan().watched(ParticipantId(1)).unwrap().0].content.canvas.width;
     room.hint(ParticipantId(1), Size::new(390, 760));
     assert_eq!(width(&room), 1280, "only what the view names as its alternative");
     room.update_view(MAIN_VIEW, ViewPatch { alternatives: Some(vec!["phone".into()]), ..Default::default() }).unwrap();
     assert_eq!(width(&room), 360);
     room.hint(ParticipantId(1), Size::new(1600, 900));
     assert_eq!(width(&room), 1280, "the phone was turned");
+}
+
+/// A room of so many whose links are known to carry so much.
+fn linked(links: &[u32]) -> (Room, std::time::Instant) {
+    let (mut room, now) = (room(), crate::runtime::clock::now());
+    for (n, bps) in (1..).zip(links) {
+        connect(&mut room, n, VideoCodec::H264);
+        room.estimate(ParticipantId(n), 4_000_000, now);
+        room.estimate(ParticipantId(n), *bps, now);
+    }
+    (room, now)
+}
+
+/// Size, frame rate and steered rate of what `n` is fed.
+fn fed(room: &Room, n: u128) -> (u32, u32, Option<u32>) {
+    let (_, key, id) = room.plan().watched(ParticipantId(n)).unwrap();
+    (key.size.height, key.fps, room.plan().rates.get(&id).copied())
+}
+
+#[test]
+fn ten_subscribers_on_three_rungs_cost_three_encodes_and_half_the_rate_costs_none() {
+    let (mut room, now) = linked(&[4_000_000, 4_000_000, 4_000_000, 650_000, 650_000, 650_000, 300_000, 300_000, 300_000, 220_000]);
+    assert_eq!(renditions(&room), 3);
+    assert_eq!([1, 4, 7, 10].map(|n| fed(&room, n).0), [720, 360, 180, 180]);
+    assert_eq!(room.plan().feeds[&ParticipantId(7)], room.plan().feeds[&ParticipantId(10)]);
+    assert_eq!(room.plan().halved, BTreeSet::from([ParticipantId(10)]));
+    assert_eq!(room.plan().layered, BTreeSet::from([room.plan().feeds[&ParticipantId(10)]]));
+    for n in 4..=10 {
+        room.estimate(ParticipantId(n), 40_000, now);
+    }
+    assert_eq!(renditions(&room), 1, "rungs that nobody is on are gone");
+    assert!(room.plan().sound.grades.len() == 7 && room.plan().sound.grades.values().all(|grade| *grade == sound::Grade::Thin));
+    assert_eq!(room.plan().feeds.len(), 3);
+}
+
+#[test]
+fn an_encoder_follows_the_link_of_the_one_it_serves_and_of_nobody_where_there_are_several() {
+    let (mut room, now) = linked(&[4_000_000, 500_000]);
+    assert_eq!(fed(&room, 1).2, None);
+    let (height, _, rate) = fed(&room, 2);
+    assert!(height == 270 && (350_000..430_000).contains(&rate.unwrap()), "{height} {rate:?}");
+    room.take_changes();
+    room.estimate(ParticipantId(2), 495_000, now);
+    assert!(!room.take_changes().iter().any(|change| matches!(change, Change::Rate { .. })), "small changes are not told");
+    room.estimate(ParticipantId(2), 400_000, now);
+    assert!(room.take_changes().iter().any(|change| matches!(change, Change::Rate { .. })));
+    assert_eq!(fed(&room, 2).0, 270, "the encoder follows, the rung stays");
+    room.estimate(ParticipantId(1), 420_000, now);
+    assert_eq!((fed(&room, 1), fed(&room, 2)), ((270, 30, None), (270, 30, None)));
+}
+
+#[test]
+fn on_the_lowest_rung_all_get_what_the_thinnest_link_carries() {
+    let (room, _) = linked(&[4_000_000, 170_000, 130_000]);
+    assert_eq!(room.plan().feeds[&ParticipantId(2)], room.plan().feeds[&ParticipantId(3)]);
+    let (height, fps, rate) = fed(&room, 3);
+    assert_eq!((height, fps), (180, 15));
+    assert!((40_000..60_000).contains(&rate.unwrap()), "{rate:?}");
+}
+
+#[test]
+fn who_looks_away_is_sent_sound_alone_and_alone_in_the_room_costs_no_picture() {
+    let mut room = room();
+    connect(&mut room, 1, VideoCodec::H264);
+    room.presence(ParticipantId(1), Some(true), None);
+    assert!(room.plan().canvases.is_empty() && room.plan().sound.listeners.len() == 1 && room.plan().sound.grades.is_empty());
+    room.presence(ParticipantId(1), Some(false), None);
+    assert_eq!(fed(&room, 1).0, 720);
+    room.presence(ParticipantId(1), None, Some(true));
+    assert_eq!(fed(&room, 1).0, 180);
 }
 
 /// Runs changes the way the stages do and refuses what they would trip over.
@@ -239,7 +309,7 @@ impl Stages {
             Change::CanvasOpened { canvas, fps } => assert!(self.canvases.insert(canvas, fps).is_none(), "opened twice"),
             Change::Scene { canvas, .. } => assert!(self.canvases.contains_key(&canvas), "scene for a closed canvas"),
             Change::RenditionOpened { canvas, id, key } => {
-                assert_eq!(self.canvases.get(&canvas), Some(&key.fps), "rendition in a canvas of another rate");
+                assert!(self.canvases[&canvas] == key.fps || self.canvases[&canvas] / 2 == key.fps || key.fps == 0, "of another rate");
                 assert!(self.renditions.insert(id, canvas).is_none());
             }
             Change::Feed { participant, rendition: Some(id) } => {
@@ -266,7 +336,12 @@ impl Stages {
                 assert!(!self.listeners.values().any(|heard| *heard == mix), "closed with listeners");
                 assert!(self.mixes.remove(&mix));
             }
-            Change::Hold(_) | Change::Chime(_) | Change::Floors(_) => {}
+            Change::Layers { canvas, id, .. } | Change::Rate { canvas, id, .. } => assert_eq!(self.renditions.get(&id), Some(&canvas)),
+            Change::Halve { participant, halved } => {
+                assert!(self.feeds.contains_key(&participant) || !halved, "half of nothing");
+            }
+            Change::Grade { listener, .. } => assert!(self.listeners.contains_key(&listener)),
+            Change::Hold(_) | Change::Chime(_) | Change::Floors(_) | Change::Aim { .. } => {}
             Change::RenditionClosed { id, .. } => assert!(self.renditions.remove(&id).is_some()),
             Change::CanvasClosed { canvas } => {
                 assert!(!self.renditions.values().any(|of| *of == canvas), "closed with renditions open");
@@ -308,6 +383,9 @@ enum Step {
     Pause(u128, bool),
     End(u128),
     Consent(u128, Consent),
+    Hide(u128, bool),
+    Estimate(u128, u32),
+    Wait(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -326,15 +404,18 @@ fn step() -> impl Strategy<Value = Step> {
         (who.clone(), 0u8..3, any::<bool>()).prop_map(|(n, view, own)| Step::Record(n, view, own)),
         (who.clone(), any::<bool>()).prop_map(|(n, paused)| Step::Pause(n, paused)),
         who.clone().prop_map(Step::End),
-        (who, prop_oneof![Just(Consent::Allow), Just(Consent::Avatar), Just(Consent::AudioOnly), Just(Consent::Deny)])
+        (who.clone(), prop_oneof![Just(Consent::Allow), Just(Consent::Avatar), Just(Consent::AudioOnly), Just(Consent::Deny)])
             .prop_map(|(n, consent)| Step::Consent(n, consent)),
+        (who.clone(), any::<bool>()).prop_map(|(n, hidden)| Step::Hide(n, hidden)),
+        (who, 30u32..3000).prop_map(|(n, kbps)| Step::Estimate(n, kbps * 1000)),
+        (0u64..4000).prop_map(Step::Wait),
         (1u32..=60).prop_map(Step::Fps),
         (32u32..400).prop_map(Step::Canvas),
         any::<bool>().prop_map(Step::Observe),
     ]
 }
 
-fn perform(room: &mut Room, step: Step) {
+fn perform(room: &mut Room, now: &mut std::time::Instant, step: Step) {
     let id = |n: u128| ParticipantId(n);
     let canvas = |room: &Room, edit: &dyn Fn(&mut Canvas)| {
         let mut canvas = room.view(MAIN_VIEW).unwrap().canvas;
@@ -364,6 +445,12 @@ fn perform(room: &mut Room, step: Step) {
         Step::Watch(n, to) => _ = room.patch(id(n), ParticipantPatch { view: Some(VIEWS[usize::from(to)].into()), ..Default::default() }),
         Step::Delete(n) => _ = room.delete_view(VIEWS[usize::from(n)], Expect::Anything),
         Step::Hint(n, upright) => room.hint(id(n), if upright { Size::new(360, 640) } else { Size::new(1280, 720) }),
+        Step::Hide(n, hidden) => room.presence(id(n), Some(hidden), None),
+        Step::Estimate(n, bps) => room.estimate(id(n), bps, *now),
+        Step::Wait(ms) => {
+            *now += std::time::Duration::from_millis(ms);
+            room.handle_timeout(*now);
+        }
         Step::Observe(observed) => room.observe(MAIN_VIEW, observed).unwrap(),
         Step::Record(n, view, own) => {
             let (id, view, codec) = (RecordingId(n << 64), VIEWS[usize::from(view)].to_owned(), VideoCodec::H264);
@@ -380,8 +467,9 @@ proptest! {
     fn any_order_of_joins_leaves_and_changes_ends_with_everything_closed(steps in proptest::collection::vec(step(), 0..60)) {
         let mut room = room();
         let mut stages = Stages::default();
+        let mut now = crate::runtime::clock::now();
         for step in steps {
-            perform(&mut room, step);
+            perform(&mut room, &mut now, step);
             room.take_changes().into_iter().for_each(|change| stages.run(change));
         }
         room.observe(MAIN_VIEW, false).unwrap();

@@ -84,7 +84,7 @@ async fn watch(socket: &UdpSocket, client: &mut client::Peer, handle: &Handle, p
 
 fn picture(n: u64) -> Arc<VideoOut> {
     let data = crate::world::picture(VideoCodec::Vp8, n, true, 640, 360, 3_000);
-    Arc::new(VideoOut { codec: VideoCodec::Vp8, data, keyframe: true, rtp_time: n * 1_800, wallclock: clock::now() })
+    Arc::new(VideoOut { codec: VideoCodec::Vp8, data, keyframe: true, layer: 0, rtp_time: n * 1_800, wallclock: clock::now() })
 }
 
 fn viewer(address: SocketAddr) -> client::Peer {

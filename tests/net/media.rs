@@ -14,7 +14,9 @@ fn negotiated(world: &World, index: usize) -> Negotiated {
 }
 
 fn keyframes_asked(world: &World, index: usize) -> usize {
-    world.seen(index, |seen| seen.events.iter().filter(|(_, event)| matches!(event, Event::KeyframeRequested)).count())
+    world.seen(index, |seen| {
+        seen.events.iter().filter(|(_, event)| matches!(event, Event::KeyframeRequested | Event::KeyframeNeeded)).count()
+    })
 }
 
 #[test]
@@ -130,7 +132,8 @@ fn a_subscriber_changes_renditions_at_a_keyframe_and_time_does_not_jump() {
         world.compose(RENDITION, VideoCodec::H264, n, n == 0);
         let keyframe = n == 30;
         let data = picture(VideoCodec::H264, n, keyframe, 1_280, 720, 500);
-        let picture = mixdown::media::VideoOut { codec: VideoCodec::H264, data, keyframe, rtp_time: n * 3_000, wallclock: world.now };
+        let picture =
+            mixdown::media::VideoOut { codec: VideoCodec::H264, data, keyframe, layer: 0, rtp_time: n * 3_000, wallclock: world.now };
         world.command(Command::Video { rendition: other, picture: picture.into() });
         world.run(33);
     }
@@ -461,8 +464,14 @@ fn a_subscriber_whose_link_is_too_slow_is_left_out_instead_of_served_late() {
         sent.push(world.now);
         // 2.4 Mb/s.
         let data = picture(VideoCodec::H264, n, n % 60 == 0, 640, 360, 10_000);
-        let picture =
-            mixdown::media::VideoOut { codec: VideoCodec::H264, data, keyframe: n % 60 == 0, rtp_time: n * 3_000, wallclock: world.now };
+        let picture = mixdown::media::VideoOut {
+            codec: VideoCodec::H264,
+            data,
+            keyframe: n % 60 == 0,
+            layer: 0,
+            rtp_time: n * 3_000,
+            wallclock: world.now,
+        };
         world.command(Command::Video { rendition: RENDITION, picture: picture.into() });
         world.run(33);
     }

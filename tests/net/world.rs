@@ -361,8 +361,14 @@ impl World {
 
     /// The composite's picture `n` of 30 per second goes to all feeds.
     pub fn compose(&mut self, rendition: RenditionId, codec: VideoCodec, n: u64, keyframe: bool) {
-        let picture =
-            VideoOut { codec, data: picture(codec, n, keyframe, 640, 360, 2_500), keyframe, rtp_time: n * 3_000, wallclock: self.now };
+        let picture = VideoOut {
+            codec,
+            data: picture(codec, n, keyframe, 640, 360, 2_500),
+            keyframe,
+            layer: 0,
+            rtp_time: n * 3_000,
+            wallclock: self.now,
+        };
         self.command(Command::Video { rendition, picture: Arc::new(picture) });
     }
 

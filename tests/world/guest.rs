@@ -385,7 +385,7 @@ impl Guest {
 
 fn encoder(codec: VideoCodec, size: Size, fps: u32) -> Box<dyn VideoEncoder> {
     let bitrate_bps = (size.pixels() as u32 * 5).max(100_000);
-    video::encoder(codec, EncoderConfig { size: size.even(), fps, bitrate_bps, screen: false }).unwrap().unwrap()
+    video::encoder(codec, EncoderConfig { size: size.even(), fps, bitrate_bps, screen: false, layered: false }).unwrap().unwrap()
 }
 
 fn area(size: Size, [x, y, width, height]: &[f64; 4]) -> content::Area {

@@ -12,5 +12,6 @@ mod recordings;
 mod rooms;
 mod sessions;
 mod sound;
+mod thin;
 mod views;
 mod world;

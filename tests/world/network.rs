@@ -109,6 +109,23 @@ pub struct Channel {
     last_arrival: Option<Instant>,
     free_at: Option<Instant>,
     pub dark_until: Option<Instant>,
+    /// Bytes that were sent into it, and that came out or will.
+    pub offered: u64,
+    pub carried: u64,
+    /// When each packet came, and how long it waited for the ones before it.
+    waits: Vec<(Instant, Duration)>,
+}
+
+impl Channel {
+    /// How long a packet of now waits for those before it.
+    pub fn waits(&self, now: Instant) -> Duration {
+        self.free_at.map_or(Duration::ZERO, |free| free.saturating_duration_since(now))
+    }
+
+    /// The longest that one waited since then.
+    pub fn longest_since(&self, from: Instant) -> Duration {
+        self.waits.iter().filter(|(at, _)| *at >= from).map(|(_, wait)| *wait).max().unwrap_or_default()
+    }
 }
 
 /// All packets in flight.
@@ -126,6 +143,7 @@ impl Network {
     }
 
     pub fn send(&mut self, now: Instant, channel: &mut Channel, packet: Packet) {
+        channel.offered += packet.contents.len() as u64;
         if channel.dark_until.is_some_and(|until| now < until) || self.drops(channel) {
             self.lost += 1;
             return;
@@ -135,6 +153,7 @@ impl Network {
             return;
         };
         self.carried += 1;
+        channel.carried += packet.contents.len() as u64;
         if self.dice.chance(channel.link.duplicate) {
             self.push(at + Duration::from_millis(1), packet.clone());
         }
@@ -158,6 +177,7 @@ impl Network {
         let mut departs = now;
         if let Some(rate) = channel.link.rate_bps {
             let free = channel.free_at.unwrap_or(now).max(now);
+            channel.waits.push((now, free.saturating_duration_since(now)));
             if free.saturating_duration_since(now) > channel.link.queue {
                 return None;
             }

@@ -1,6 +1,6 @@
 //! I420 pictures → OpenH264 → access units of constrained baseline.
 //!
-//! One slice, one thread, one temporal layer, one reference; an IDR only where it is forced (and, for
+//! One slice, one thread, one temporal layer (or two, of which the upper one is never referred to), one reference; an IDR only where it is forced (and, for
 //! screens, where the picture changes altogether); SPS and PPS of constant id before each. Rate control
 //! may skip pictures. Bitrate and frame rate change between pictures without an IDR.
 
@@ -24,8 +24,6 @@ const MAX_SIDE: u32 = 4096;
 const MIN_BITRATE: u32 = 10_000;
 const MAX_BITRATE: u32 = 50_000_000;
 const MAX_FPS: u32 = 60;
-/// Temporal layers per stream; more would let thin links drop pictures without a separate encode.
-const TEMPORAL_LAYERS: c_int = 1;
 
 /// Encodes one rendition.
 pub struct Encoder {
@@ -61,7 +59,7 @@ impl VideoEncoder for Encoder {
         if kind == videoFrameTypeSkip || self.coded.is_empty() {
             return Ok(None);
         }
-        Ok(Some(EncodedPicture { data: Arc::from(&self.coded[..]), keyframe: kind == videoFrameTypeIDR }))
+        Ok(Some(EncodedPicture { data: Arc::from(&self.coded[..]), keyframe: kind == videoFrameTypeIDR, layer: self.library.layer() }))
     }
 
     fn set_rate(&mut self, bitrate_bps: u32, fps: u32) -> Result<(), EncodeError> {
@@ -205,6 +203,11 @@ impl Library {
         Ok(self.info.eFrameType)
     }
 
+    /// The temporal layer of the picture that was just coded.
+    fn layer(&self) -> u8 {
+        self.info.sLayerInfo.get(self.info.iLayerNum.max(1) as usize - 1).map_or(0, |layer| layer.uiTemporalId)
+    }
+
     /// Appends all NAL units of the picture that was just coded.
     fn collect(&mut self, coded: &mut Vec<u8>) -> Result<(), EncodeError> {
         if self.info.eFrameType == videoFrameTypeSkip {
@@ -248,7 +251,7 @@ fn describe(config: &EncoderConfig, settings: &mut SEncParamExt) {
     settings.iComplexityMode = LOW_COMPLEXITY;
     settings.uiIntraPeriod = 0;
     settings.eSpsPpsIdStrategy = CONSTANT_ID;
-    settings.iTemporalLayerNum = TEMPORAL_LAYERS;
+    settings.iTemporalLayerNum = 1 + c_int::from(config.layered);
     settings.iSpatialLayerNum = 1;
     settings.iNumRefFrame = 1;
     settings.iEntropyCodingModeFlag = 0;

@@ -2,8 +2,10 @@
 //!
 //! Real-time, constant bitrate, one thread, one token partition, a keyframe only where it is forced.
 //! Rate control may skip pictures. Only the rates change on a live encoder, never the size: a change of
-//! size on a running libvpx encoder has been a memory-safety fault before.
+//! size on a running libvpx encoder has been a memory-safety fault before. With two temporal layers every second
+//! picture changes no buffer and no probability, so that nothing refers to it.
 
+use crate::video::BASE_SHARE;
 use crate::{EncodeError, EncodedPicture, EncoderConfig, I420Frame, Intra, Size, VideoEncoder};
 use std::{
     ffi::{c_int, c_ulong},
@@ -12,6 +14,7 @@ use std::{
     sync::Arc,
 };
 use vpx_sys::{
+    VP8_EFLAG_NO_REF_ARF, VP8_EFLAG_NO_REF_GF, VP8_EFLAG_NO_UPD_ARF, VP8_EFLAG_NO_UPD_ENTROPY, VP8_EFLAG_NO_UPD_GF, VP8_EFLAG_NO_UPD_LAST,
     VPX_DL_REALTIME, VPX_EFLAG_FORCE_KF, VPX_ENCODER_ABI_VERSION, VPX_FRAME_IS_KEY, vp8e_enc_control_id, vpx_codec_control_, vpx_codec_ctx,
     vpx_codec_cx_pkt_kind, vpx_codec_destroy, vpx_codec_enc_cfg, vpx_codec_enc_config_default, vpx_codec_enc_config_set,
     vpx_codec_enc_init_ver, vpx_codec_encode, vpx_codec_err_t, vpx_codec_get_cx_data, vpx_codec_vp8_cx, vpx_enc_pass, vpx_image_t,
@@ -30,6 +33,11 @@ const SPEED: c_int = -12;
 const STATIC_THRESHOLD: c_int = 500;
 /// A keyframe may take this many per cent of the bits of a mean frame.
 const MAX_INTRA_PERCENT: c_int = 600;
+
+/// Layer 0 refers to the layer 0 before and replaces it …
+const BASE: u32 = VP8_EFLAG_NO_REF_GF | VP8_EFLAG_NO_REF_ARF | VP8_EFLAG_NO_UPD_GF | VP8_EFLAG_NO_UPD_ARF;
+/// … and layer 1 refers to it and leaves no trace.
+const UPPER: u32 = BASE | VP8_EFLAG_NO_UPD_LAST | VP8_EFLAG_NO_UPD_ENTROPY;
 
 /// Encodes one rendition.
 pub struct Encoder {
@@ -89,6 +97,8 @@ fn check_rate(bitrate_bps: u32, fps: u32) -> Result<(), EncodeError> {
 struct Library {
     context: Box<vpx_codec_ctx>,
     settings: vpx_codec_enc_cfg,
+    /// Of the next picture, where there are layers.
+    layer: u8,
 }
 
 // SAFETY: the context is owned by this struct alone, uses no thread-local state, and is only ever
@@ -104,7 +114,7 @@ impl Library {
         if result != vpx_codec_err_t::VPX_CODEC_OK {
             return Err(EncodeError::Settings("refused by the library"));
         }
-        let mut library = Self { context, settings };
+        let mut library = Self { context, settings, layer: 0 };
         for (control, value) in [
             (vp8e_enc_control_id::VP8E_SET_CPUUSED, SPEED),
             (vp8e_enc_control_id::VP8E_SET_STATIC_THRESHOLD, STATIC_THRESHOLD),
@@ -123,8 +133,8 @@ impl Library {
     }
 
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), EncodeError> {
-        self.settings.rc_target_bitrate = bitrate_bps / 1000;
-        // SAFETY: the context is initialised; the settings are those of its start but for the bitrate, and copied.
+        set_rates(&mut self.settings, bitrate_bps);
+        // SAFETY: the context is initialised; the settings are those of its start but for the bitrates, and copied.
         match unsafe { vpx_codec_enc_config_set(&mut *self.context, &self.settings) } {
             vpx_codec_err_t::VPX_CODEC_OK => Ok(()),
             _ => Err(EncodeError::Failed("rate refused")),
@@ -141,7 +151,12 @@ impl Library {
         if wrapped.is_null() {
             return Err(EncodeError::Failed("picture refused"));
         }
-        let flags = if intra == Intra::Force { VPX_EFLAG_FORCE_KF } else { 0 };
+        let layer = self.next_layer(intra)?;
+        let flags = match (intra, layer) {
+            (Intra::Force, _) => VPX_EFLAG_FORCE_KF,
+            (Intra::Auto, None) => 0,
+            (Intra::Auto, Some(layer)) => [BASE, UPPER][usize::from(layer)],
+        };
         // SAFETY: the context is initialised for this size; the image is copied by the library before it returns.
         let result = unsafe {
             vpx_codec_encode(&mut *self.context, &image, time_ms, c_ulong::from(duration_ms), flags.into(), c_ulong::from(VPX_DL_REALTIME))
@@ -149,11 +164,26 @@ impl Library {
         if result != vpx_codec_err_t::VPX_CODEC_OK {
             return Err(EncodeError::Failed("cannot encode"));
         }
-        Ok(self.coded_frame())
+        Ok(self.coded_frame(layer.unwrap_or(0)))
+    }
+
+    /// The layer of the picture that comes now; `None`: there are none.
+    fn next_layer(&mut self, intra: Intra) -> Result<Option<u8>, EncodeError> {
+        if self.settings.ts_number_layers < 2 {
+            return Ok(None);
+        }
+        let layer = if intra == Intra::Force { 0 } else { self.layer };
+        self.layer = 1 - layer;
+        let control = vp8e_enc_control_id::VP8E_SET_TEMPORAL_LAYER_ID as c_int;
+        // SAFETY: the context is initialised; this control takes one int.
+        match unsafe { vpx_codec_control_(&mut *self.context, control, c_int::from(layer)) } {
+            vpx_codec_err_t::VPX_CODEC_OK => Ok(Some(layer)),
+            _ => Err(EncodeError::Failed("layer refused")),
+        }
     }
 
     /// The frame that the last `encode` made, unless rate control skipped it.
-    fn coded_frame(&mut self) -> Option<EncodedPicture> {
+    fn coded_frame(&mut self, layer: u8) -> Option<EncodedPicture> {
         let mut iterator = null();
         loop {
             // SAFETY: the context is initialised; a packet lives until the next `encode`.
@@ -168,7 +198,7 @@ impl Library {
             }
             // SAFETY: the frame's bytes live as long as the packet.
             let bytes = unsafe { std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz as usize) };
-            return Some(EncodedPicture { data: Arc::from(bytes), keyframe: frame.flags & VPX_FRAME_IS_KEY != 0 });
+            return Some(EncodedPicture { data: Arc::from(bytes), keyframe: frame.flags & VPX_FRAME_IS_KEY != 0, layer });
         }
     }
 }
@@ -195,12 +225,25 @@ fn settings(config: &EncoderConfig) -> Result<vpx_codec_enc_cfg, EncodeError> {
     (settings.g_threads, settings.g_lag_in_frames, settings.g_error_resilient) = (1, 0, 0);
     settings.g_pass = vpx_enc_pass::VPX_RC_ONE_PASS;
     settings.rc_end_usage = vpx_rc_mode::VPX_CBR;
-    settings.rc_target_bitrate = config.bitrate_bps / 1000;
     (settings.rc_min_quantizer, settings.rc_max_quantizer) = (2, 56);
     (settings.rc_undershoot_pct, settings.rc_overshoot_pct) = (100, 15);
     (settings.rc_buf_initial_sz, settings.rc_buf_optimal_sz, settings.rc_buf_sz) = (500, 600, 1000);
     settings.rc_dropframe_thresh = 30;
     settings.rc_resize_allowed = 0;
     settings.kf_mode = vpx_kf_mode::VPX_KF_DISABLED;
+    if config.layered {
+        (settings.ts_number_layers, settings.ts_periodicity) = (2, 2);
+        settings.ts_rate_decimator[..2].copy_from_slice(&[2, 1]);
+        settings.ts_layer_id[..2].copy_from_slice(&[0, 1]);
+    }
+    set_rates(&mut settings, config.bitrate_bps);
     Ok(settings)
+}
+
+fn set_rates(settings: &mut vpx_codec_enc_cfg, bitrate_bps: u32) {
+    let whole = bitrate_bps / 1000;
+    settings.rc_target_bitrate = whole;
+    if settings.ts_number_layers > 1 {
+        settings.ts_target_bitrate[..2].copy_from_slice(&[(whole as f32 * BASE_SHARE) as u32, whole]);
+    }
 }

@@ -51,7 +51,7 @@ pub fn psnr(a: &I420Frame, b: &I420Frame) -> f64 {
 }
 
 pub fn config(size: Size, fps: u32, bitrate_bps: u32) -> EncoderConfig {
-    EncoderConfig { size, fps, bitrate_bps, screen: false }
+    EncoderConfig { size, fps, bitrate_bps, screen: false, layered: false }
 }
 
 pub fn encoder(codec: VideoCodec, config: EncoderConfig) -> Box<dyn VideoEncoder> {

@@ -28,6 +28,7 @@ mod tile;
 pub use canvas::{Canvas, Damage};
 pub use colour::Yuv;
 pub use fonts::{Fonts, NoFont};
+pub use scale::Reducer;
 pub use shared::Scaled;
 
 use crate::SourceId;

@@ -148,6 +148,25 @@ impl Scaler {
     }
 }
 
+/// Makes whole pictures smaller.
+#[derive(Debug, Default)]
+pub struct Reducer(Scaler);
+
+impl Reducer {
+    /// Fills `target` with all of `source` (but for at most three percent at its edges, where that makes the ratio exact).
+    pub fn reduce(&mut self, source: &I420Frame, target: &mut I420Frame) {
+        if source.size().pixels() == 0 || target.size().pixels() == 0 {
+            return;
+        }
+        let size = target.size();
+        let cut = Cut::covering(source.size(), size);
+        let parts = planes(source).into_iter().zip(planes_mut(target, Rect::new(0, 0, size.width, size.height)));
+        for (index, (source, mut target)) in parts.enumerate() {
+            self.0.scale(source, if index == 0 { cut } else { cut.scaled(0.5) }, &mut target);
+        }
+    }
+}
+
 /// The part of a source plane that is shown, in its pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Cut {

@@ -27,7 +27,7 @@ pub struct Clip {
 impl Clip {
     /// Person `number`, `seconds` long. `step` is called once per picture.
     pub fn code(number: u8, seconds: usize, codec: VideoCodec, mut step: impl FnMut()) -> Result<Self, String> {
-        let settings = EncoderConfig { size: Person::SIZE, fps: FPS, bitrate_bps: VIDEO_BPS, screen: false };
+        let settings = EncoderConfig { size: Person::SIZE, fps: FPS, bitrate_bps: VIDEO_BPS, screen: false, layered: false };
         let mut encoder = video::encoder(codec, settings)
             .ok_or_else(|| format!("this build has no {}", codec.name()))?
             .map_err(|error| error.to_string())?;

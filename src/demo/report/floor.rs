@@ -26,7 +26,7 @@ fn decode(clip: &Clip, codec: VideoCodec) -> Option<f64> {
 
 /// Milliseconds per picture, back and forth over the samples so that motion stays natural.
 fn encode(composites: &[Arc<I420Frame>], codec: VideoCodec) -> Option<f64> {
-    let settings = EncoderConfig { size: composites.first()?.size(), fps: FPS, bitrate_bps: COMPOSITE_BPS, screen: false };
+    let settings = EncoderConfig { size: composites.first()?.size(), fps: FPS, bitrate_bps: COMPOSITE_BPS, screen: false, layered: false };
     let mut encoder = video::encoder(codec, settings)?.ok()?;
     let (count, rounds) = (composites.len(), 6);
     let begin = thread_time()?;

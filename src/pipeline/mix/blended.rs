@@ -5,12 +5,19 @@ use crate::audio::limiter::Limiter;
 use crate::audio::mixer::{Mixer, Share};
 use crate::audio::{Pcm, silence};
 use crate::ids::ParticipantId;
-use crate::room::sound::Blend;
+use crate::room::sound::{Blend, Grade};
 use mixdown_codecs::AudioCodec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const CODECS: [AudioCodec; 3] = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma];
+/// What is encoded for those who share it.
+const SHARED: [(AudioCodec, Grade); 5] = [
+    (AudioCodec::Opus, Grade::Whole),
+    (AudioCodec::Opus, Grade::Lean),
+    (AudioCodec::Opus, Grade::Thin),
+    (AudioCodec::Pcmu, Grade::Whole),
+    (AudioCodec::Pcma, Grade::Whole),
+];
 
 /// How much of somebody is in the mix in this tick, and shall be in the next.
 #[derive(Clone, Copy)]
@@ -24,7 +31,7 @@ pub struct Blended {
     parts: BTreeMap<ParticipantId, Part>,
     sum: Mixer,
     pub limiter: Limiter,
-    encodes: [Encode; 3],
+    encodes: [Encode; SHARED.len()],
     /// Somebody listens.
     pub heard: bool,
     /// Voices chosen in this tick.
@@ -38,7 +45,7 @@ impl Default for Blended {
             parts: BTreeMap::new(),
             sum: Mixer::new(),
             limiter: Limiter::new(),
-            encodes: CODECS.map(|codec| Encode::new(codec, Arc::new([]))),
+            encodes: SHARED.map(|(codec, grade)| Encode::new(codec, grade, Arc::new([]))),
             heard: false,
             chosen: 0,
             pcm: silence(),
@@ -114,10 +121,10 @@ impl Blended {
         self.encodes.iter_mut().filter(|encode| encode.codec == codec).for_each(Encode::restart);
     }
 
-    /// Who shares the encode of each codec, and the worst loss of these.
-    pub fn serve(&mut self, listeners: impl Fn(AudioCodec) -> (Arc<[ParticipantId]>, f32)) {
+    /// Who shares each encode, by codec and grade, and the worst loss of these.
+    pub fn serve(&mut self, listeners: impl Fn(AudioCodec, Grade) -> (Arc<[ParticipantId]>, f32)) {
         for encode in &mut self.encodes {
-            let (who, loss) = listeners(encode.codec);
+            let (who, loss) = listeners(encode.codec, encode.grade);
             encode.listeners = who;
             encode.set_loss(loss);
         }

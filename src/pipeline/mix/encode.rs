@@ -6,6 +6,7 @@ use crate::cadence::Cadence;
 use crate::ids::ParticipantId;
 use crate::media::AudioOut;
 use crate::pipeline::Outlet;
+use crate::room::sound::Grade;
 use metrics::Counter;
 use mixdown_codecs::{AudioCodec, AudioEncodeError, AudioEncoder};
 use std::sync::Arc;
@@ -37,13 +38,14 @@ impl Counters {
 pub struct Encode {
     pub codec: AudioCodec,
     encoder: Option<Box<dyn AudioEncoder>>,
+    pub grade: Grade,
     pub listeners: Arc<[ParticipantId]>,
     loss: f32,
 }
 
 impl Encode {
-    pub fn new(codec: AudioCodec, listeners: Arc<[ParticipantId]>) -> Self {
-        Self { codec, encoder: None, listeners, loss: 0.0 }
+    pub fn new(codec: AudioCodec, grade: Grade, listeners: Arc<[ParticipantId]>) -> Self {
+        Self { codec, grade, encoder: None, listeners, loss: 0.0 }
     }
 
     pub fn set_loss(&mut self, loss: f32) {
@@ -51,6 +53,16 @@ impl Encode {
             self.loss = loss;
             if let Some(encoder) = &mut self.encoder {
                 encoder.set_loss(loss);
+            }
+        }
+    }
+
+    /// More or less of the sound from the next packet on.
+    pub fn set_grade(&mut self, grade: Grade, settings: &Settings) {
+        if self.grade != grade {
+            self.grade = grade;
+            if let Some(encoder) = &mut self.encoder {
+                encoder.set_bitrate(grade.bitrate(settings.bitrate_bps));
             }
         }
     }
@@ -91,7 +103,7 @@ impl Encode {
     }
 
     fn build(&mut self, settings: &Settings) -> Result<(), AudioEncodeError> {
-        let mut encoder = (settings.codecs.encoder)(self.codec, settings.bitrate_bps)?;
+        let mut encoder = (settings.codecs.encoder)(self.codec, self.grade.bitrate(settings.bitrate_bps))?;
         encoder.set_loss(self.loss);
         self.encoder = Some(encoder);
         Ok(())

@@ -22,7 +22,7 @@ pub use stage::Mix;
 
 use crate::ids::ParticipantId;
 use crate::media::AudioIn;
-use crate::room::sound::{Blend, Chime, MixId, Voicing};
+use crate::room::sound::{Blend, Chime, Grade, MixId, Voicing};
 use crate::room::speaker::Rule;
 use crossbeam_channel::{Receiver, Sender};
 use mixdown_codecs::{AudioCodec, AudioDecodeError, AudioDecoder, AudioEncodeError, AudioEncoder};
@@ -59,6 +59,11 @@ pub enum Input {
         mix: MixId,
     },
     ListenerLeft(ParticipantId),
+    /// How much of the sound a listener gets; the whole until this is told.
+    Grade {
+        listener: ParticipantId,
+        grade: Grade,
+    },
     /// The chord for the one who waits alone.
     Hold(bool),
     Chime(Chime),

@@ -10,7 +10,7 @@ use super::encode::{Encode, Tick};
 use crate::audio::limiter::Limiter;
 use crate::audio::{Pcm, silence};
 use crate::ids::ParticipantId;
-use crate::room::sound::{Blend, MixId};
+use crate::room::sound::{Blend, Grade, MixId};
 use mixdown_codecs::AudioCodec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ const MOST_LOSS: f32 = 0.25;
 struct Listener {
     mix: MixId,
     codec: AudioCodec,
+    /// What the link carries, whatever the codec.
+    grade: Grade,
     loss: f32,
     own: Option<Own>,
     audible: bool,
@@ -74,7 +76,7 @@ impl Outputs {
         let listener = match before {
             Some(before) if before.codec == codec => Listener { mix, ..before },
             Some(before) => Listener { mix, codec, own: None, audible: false, ..before },
-            None => Listener { mix, codec, loss: 0.0, own: None, audible: false },
+            None => Listener { mix, codec, grade: Grade::Whole, loss: 0.0, own: None, audible: false },
         };
         self.listeners.insert(participant, listener);
     }
@@ -88,6 +90,16 @@ impl Outputs {
         if let Some(listener) = self.listeners.get_mut(&participant) {
             self.stale |= (listener.loss - loss).abs() > 0.005;
             listener.loss = loss;
+        }
+    }
+
+    /// More or less of the sound from now on.
+    pub fn grade(&mut self, participant: ParticipantId, grade: Grade) {
+        let Some(listener) = self.listeners.get_mut(&participant) else { return };
+        if listener.grade != grade {
+            listener.grade = grade;
+            self.stale = true;
+            self.mixes.entry(listener.mix).or_default().restart(listener.codec);
         }
     }
 
@@ -125,6 +137,7 @@ impl Outputs {
         for (id, listener) in self.listeners.iter_mut().filter(|(_, listener)| listener.audible) {
             let (Some(output), Some(sound), Some(mix)) = (&mut listener.own, own(*id), self.mixes.get(&listener.mix)) else { continue };
             mix.without(*id, sound, pcm);
+            output.encode.set_grade(graded(listener.codec, listener.grade), tick.settings);
             output.limiter.process(pcm);
             output.encode.send(tick, pcm);
         }
@@ -142,7 +155,8 @@ impl Outputs {
             listener.audible = now;
             self.stale = true;
             if now {
-                let fresh = || Own { encode: Encode::new(listener.codec, Arc::new([*id])), limiter: Limiter::new() };
+                let encode = || Encode::new(listener.codec, graded(listener.codec, listener.grade), Arc::new([*id]));
+                let fresh = || Own { encode: encode(), limiter: Limiter::new() };
                 let own = listener.own.get_or_insert_with(fresh);
                 own.limiter.clone_from(&mix.limiter);
                 own.encode.begin(settings);
@@ -164,8 +178,9 @@ impl Outputs {
         for (id, mix) in &mut self.mixes {
             let those = || self.listeners.iter().filter(|(_, listener)| listener.mix == *id);
             mix.heard = those().next().is_some();
-            mix.serve(|codec| {
-                let those = || those().filter(|(_, listener)| listener.codec == codec && !listener.audible);
+            mix.serve(|codec, grade| {
+                let shares = |listener: &Listener| listener.codec == codec && graded(codec, listener.grade) == grade && !listener.audible;
+                let those = || those().filter(|(_, listener)| shares(listener));
                 (those().map(|(id, _)| *id).collect(), those().map(|(_, listener)| listener.loss).fold(0.0, f32::max))
             });
         }
@@ -175,4 +190,9 @@ impl Outputs {
             }
         }
     }
+}
+
+/// Codecs of one rate have one grade.
+fn graded(codec: AudioCodec, grade: Grade) -> Grade {
+    if codec == AudioCodec::Opus { grade } else { Grade::Whole }
 }

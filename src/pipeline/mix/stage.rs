@@ -84,6 +84,7 @@ impl Mix {
             Input::MixClosed(mix) => self.outputs.close(mix),
             Input::Listener { participant, codec, mix } => self.outputs.join(participant, codec, mix),
             Input::ListenerLeft(participant) => self.outputs.leave(participant),
+            Input::Grade { listener, grade } => self.outputs.grade(listener, grade),
             Input::Loss { listener, loss } => self.outputs.loss(listener, loss),
             Input::Floors(rules) => self.floors(&rules),
             Input::Hold(holding) => self.ambience.hold(holding),

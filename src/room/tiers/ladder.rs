@@ -1,0 +1,153 @@
+//! The rungs of one canvas, from all of it down to a voice.
+
+use super::{LEAN_BPS, SOUND_BPS};
+use crate::room::model::Canvas;
+use crate::room::plan::RenditionKey;
+use crate::room::sound::Grade;
+use mixdown_codecs::video::BASE_SHARE;
+use mixdown_codecs::{Size, VideoCodec};
+
+/// Shorter sides of the smaller pictures.
+const SIDES: [u32; 6] = [1080, 720, 540, 360, 270, 180];
+/// A rung that takes more than this share of the bits of the one above is none.
+const STEP: f64 = 0.8;
+/// What a moving picture gets at least, and what it gets at most on the lowest rung, in bits per second.
+const LEAST_BPS: u32 = 40_000;
+const SLOW_BPS: u32 = 110_000;
+/// One still picture every few seconds.
+const STILL_BPS: u32 = 15_000;
+/// Below this many pictures per second the rate is not halved.
+const LEAST_FPS: u32 = 10;
+
+/// How a rung moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pace {
+    /// Every picture of the rendition.
+    Whole,
+    /// Every second picture of the rendition above: no encode of its own.
+    Halved,
+    /// A rendition of its own at half the rate, as thin as its subscribers need it.
+    Slow,
+    /// A picture every few seconds beside the sound.
+    Still,
+    /// No picture, and a thin voice.
+    Voice,
+}
+
+/// One step of the ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rung {
+    pub pace: Pace,
+    pub size: Size,
+    /// Of the rendition; 0: a still now and then.
+    pub fps: u32,
+    /// Of the rendition.
+    pub bitrate_bps: u32,
+    /// What picture and sound need of a link.
+    pub needs_bps: u32,
+}
+
+impl Rung {
+    /// The rendition of this rung; `None`: there is no picture.
+    pub fn key(&self, codec: VideoCodec) -> Option<RenditionKey> {
+        let Self { size, fps, bitrate_bps, .. } = *self;
+        (self.pace != Pace::Voice).then_some(RenditionKey { codec, size, fps, bitrate_bps })
+    }
+
+    /// How much of the sound goes with it.
+    pub fn grade(&self) -> Grade {
+        match self.pace {
+            Pace::Whole | Pace::Halved => Grade::Whole,
+            Pace::Slow | Pace::Still => Grade::Lean,
+            Pace::Voice => Grade::Thin,
+        }
+    }
+
+    /// The least that the rendition's encoder may be steered to.
+    pub fn least_bps(&self) -> u32 {
+        match self.pace {
+            Pace::Slow => LEAST_BPS.min(self.bitrate_bps),
+            _ => self.bitrate_bps / 10 * 7,
+        }
+    }
+}
+
+/// What a canvas gets when nothing limits it; `hd_bps` is that of 1280 × 720 at 30 pictures per second. By pixels to the power
+/// of ¾ (larger pictures cost less per pixel at equal quality) and by the square root of the frame rate.
+pub fn bitrate(size: Size, fps: u32, hd_bps: u32) -> u32 {
+    let pixels = f64::from(size.width) * f64::from(size.height) / (1280.0 * 720.0);
+    let share = pixels.powf(0.75) * (f64::from(fps) / 30.0).sqrt();
+    ((f64::from(hd_bps) * share / 10_000.0).round() as u32 * 10_000).max(LEAST_BPS)
+}
+
+/// All rungs, the best first; the last one always fits.
+pub fn ladder(canvas: &Canvas, hd_bps: u32) -> Vec<Rung> {
+    let fps = canvas.fps;
+    let whole = |size: Size| {
+        let bitrate_bps = bitrate(size, fps, hd_bps);
+        Rung { pace: Pace::Whole, size, fps, bitrate_bps, needs_bps: bitrate_bps + SOUND_BPS }
+    };
+    let mut last = whole(Size::new(canvas.width, canvas.height));
+    let mut rungs = vec![last];
+    for side in SIDES {
+        let smaller = whole(scaled(canvas, side));
+        if side < canvas.width.min(canvas.height) && f64::from(smaller.bitrate_bps) < f64::from(last.bitrate_bps) * STEP {
+            rungs.push(smaller);
+            last = smaller;
+        }
+    }
+    let base = (last.bitrate_bps as f32 * BASE_SHARE) as u32;
+    if fps >= LEAST_FPS && base > LEAST_BPS {
+        rungs.push(Rung { pace: Pace::Halved, needs_bps: base + SOUND_BPS, ..last });
+    }
+    let slow = if fps >= LEAST_FPS { fps / 2 } else { fps };
+    let bitrate_bps = SLOW_BPS.min(base).max(LEAST_BPS);
+    rungs.push(Rung { pace: Pace::Slow, fps: slow, bitrate_bps, needs_bps: LEAST_BPS + LEAN_BPS, ..last });
+    rungs.push(Rung { pace: Pace::Still, fps: 0, bitrate_bps: STILL_BPS, needs_bps: STILL_BPS + LEAN_BPS, ..last });
+    rungs.push(Rung { pace: Pace::Voice, fps: 0, bitrate_bps: 0, needs_bps: 0, ..last });
+    rungs
+}
+
+/// The canvas made smaller, so that its shorter side is `side`.
+fn scaled(canvas: &Canvas, side: u32) -> Size {
+    let short = canvas.width.min(canvas.height).max(1);
+    let scale = |length: u32| ((u64::from(length) * u64::from(side) / u64::from(short)) as u32 & !1).max(16);
+    Size::new(scale(canvas.width), scale(canvas.height))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ladder_goes_from_the_whole_canvas_to_a_voice_and_every_step_is_worth_it() {
+        for (width, height, fps, sizes) in [
+            (1920, 1080, 30, vec![1080, 720, 540, 360, 270, 180]),
+            (1280, 720, 30, vec![720, 540, 360, 270, 180]),
+            (720, 1280, 30, vec![720, 540, 360, 270, 180]),
+            (640, 360, 60, vec![360, 270, 180]),
+            (320, 180, 5, vec![180]),
+            (64, 64, 1, vec![64]),
+        ] {
+            let rungs = ladder(&Canvas { width, height, fps, ..Canvas::default() }, 1_500_000);
+            let whole: Vec<u32> =
+                rungs.iter().filter(|rung| rung.pace == Pace::Whole).map(|rung| rung.size.width.min(rung.size.height)).collect();
+            assert_eq!(whole, sizes, "{width}x{height}");
+            assert!(rungs.is_sorted_by(|a, b| a.needs_bps > b.needs_bps && a.pace <= b.pace), "{rungs:#?}");
+            assert!(rungs.iter().all(|rung| rung.size == rung.size.even()));
+            let paces: Vec<Pace> = rungs.iter().map(|rung| rung.pace).filter(|pace| *pace != Pace::Whole).collect();
+            let all = [Pace::Halved, Pace::Slow, Pace::Still, Pace::Voice];
+            assert_eq!(paces, all[if fps >= LEAST_FPS { 0 } else { 2 - usize::from(fps > 1) }..], "{width}x{height}");
+            assert_eq!(rungs.last().unwrap().needs_bps, 0);
+        }
+    }
+
+    #[test]
+    fn half_the_frame_rate_is_of_the_same_encode_and_the_slow_one_is_not() {
+        let rungs = ladder(&Canvas::default(), 1_500_000);
+        let key = |pace| rungs.iter().rfind(|rung| rung.pace == pace).unwrap().key(VideoCodec::H264);
+        assert_eq!(key(Pace::Halved), key(Pace::Whole));
+        assert_ne!(key(Pace::Slow), key(Pace::Whole));
+        assert_eq!(key(Pace::Voice), None);
+    }
+}

@@ -1,0 +1,298 @@
+//! Rate tiers: which step of the rate ladder one subscriber is on. Pure: estimates, wishes and time in, a rung out.
+//!
+//! [`ladder()`] says what rungs a canvas has. A [`Tier`] holds one subscriber's place on it. Wishes (limits, size of the player,
+//! hidden, to save data) bound it and count at once, in both directions. The link's estimate bounds it too: what does not fit is left at
+//! once, for the best rung that fits; a better one is taken after headroom that lasted, and each time that this turns out
+//! to have been too much the next attempt waits twice as long. Whether there is headroom is found out by aiming higher for
+//! a few seconds, every few seconds: the connection then probes.
+//!
+//! Deliberately absent: what else runs in the room, and any clock.
+
+mod ladder;
+mod room;
+#[cfg(test)]
+mod tests;
+
+pub use ladder::{Pace, Rung, bitrate, ladder};
+
+use super::model::Canvas;
+use super::sound::Grade;
+use mixdown_codecs::Size;
+use mixdown_codecs::video::BASE_SHARE;
+use std::time::{Duration, Instant};
+
+/// What the sound needs of a link, with the headers of its packets: the whole, and the lean one of the lowest rungs.
+const SOUND_BPS: u32 = 80_000;
+const LEAN_BPS: u32 = 45_000;
+/// What "save data" is worth, picture and sound.
+const SAVING_BPS: u32 = 350_000;
+/// How long the first estimates of a connection are not believed where they are about what it began with.
+const GRACE: Duration = Duration::from_secs(2);
+/// A rung is left when its share of what it needs is not there: encoders seldom use all of their bits, and who is alone on a
+/// rung has its encoder follow.
+const SHARED: f32 = 0.85;
+const ALONE: f32 = 0.7;
+/// A rung is taken when there is this much of what it needs, for that long.
+const HEADROOM: f32 = 1.1;
+const SUSTAINED: Duration = Duration::from_millis(1_500);
+/// How long a look for headroom takes, and the pause after a vain one.
+const LOOK: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_secs(2);
+/// A step up that is taken back within this time was one too many.
+const TRIAL: Duration = Duration::from_secs(8);
+const FIRST_BACKOFF: Duration = Duration::from_secs(2);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+/// A link that is reported congested is given this long before it is believed to be so still.
+const RELIEF: Duration = Duration::from_millis(600);
+/// Of an estimate, how much an encoder that follows it may use.
+const STEERED: f32 = 0.85;
+
+/// What a subscriber asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wishes {
+    pub max_bps: Option<u32>,
+    /// The picture must not be larger.
+    pub max_size: Option<Size>,
+    /// It need not be larger: the size in which it is shown.
+    pub shown: Option<Size>,
+    /// Nobody looks.
+    pub hidden: bool,
+    pub save_data: bool,
+}
+
+impl Wishes {
+    fn most_bps(&self) -> u32 {
+        let saving = if self.save_data { SAVING_BPS } else { u32::MAX };
+        self.max_bps.unwrap_or(u32::MAX).min(saving)
+    }
+}
+
+/// What a ladder was made for.
+#[derive(Debug, Clone, PartialEq)]
+struct Basis {
+    canvas: Canvas,
+    hd_bps: u32,
+}
+
+/// One subscriber's place.
+#[derive(Debug, Clone, Default)]
+pub struct Tier {
+    basis: Option<Basis>,
+    rungs: Vec<Rung>,
+    wishes: Wishes,
+    /// The best rung that wishes allow, and the best that their sizes alone allow.
+    top: usize,
+    fitting: usize,
+    /// The best rung that the link is believed to carry.
+    at: usize,
+    estimate: Option<u32>,
+    /// The most that it was since the link last turned out to carry less than was sent.
+    proven: u32,
+    /// There is an estimator.
+    heard: bool,
+    /// The first estimate since more was sent than before, and until when it is taken for a guess.
+    first: Option<u32>,
+    settling: Option<Instant>,
+    headroom: Option<Instant>,
+    looking: Option<Instant>,
+    /// No look for headroom before.
+    rests: Option<Instant>,
+    rose: Option<Instant>,
+    backoff: Option<Duration>,
+    congested: Option<Instant>,
+}
+
+impl Tier {
+    /// The canvas that is watched and what is asked for, as of now.
+    pub fn follow(&mut self, canvas: &Canvas, hd_bps: u32, wishes: Wishes) {
+        let known = self.basis.as_ref().is_some_and(|basis| basis.canvas == *canvas && basis.hd_bps == hd_bps);
+        if known && self.wishes == wishes {
+            return;
+        }
+        let before = self.needs(self.place());
+        if !known {
+            let at_top = self.at == 0;
+            let carried = self.needs(self.at);
+            self.basis = Some(Basis { canvas: canvas.clone(), hd_bps });
+            self.rungs = ladder(canvas, hd_bps);
+            self.at = if at_top { 0 } else { self.fit(carried, 0) };
+        }
+        self.wishes = wishes;
+        self.fitting = self.fits();
+        self.top = self.fit(wishes.most_bps(), self.fitting);
+        // More is wished for than before: as much as the link has been found to carry, and a look for the rest at once.
+        let needs = self.needs(self.place());
+        if let Some(estimate) = self.estimate.filter(|_| needs > before) {
+            let carried = estimate.max(self.proven);
+            if (carried as f32) < needs as f32 * SHARED {
+                self.at = self.fit(carried, self.top);
+            }
+            // What has been estimated since is about what was sent, which was less.
+            (self.first, self.settling) = (None, None);
+            (self.rests, self.looking) = (None, None);
+        }
+    }
+
+    /// What the link carries, by estimate. `alone`: the rendition's encoder follows it.
+    pub fn estimate(&mut self, bps: u32, alone: bool, now: Instant) {
+        self.estimate = Some(bps);
+        self.proven = self.proven.max(bps);
+        self.heard = true;
+        if self.first.is_none() {
+            self.settling = Some(now + GRACE);
+        }
+        let first = *self.first.get_or_insert(bps);
+        let guess = self.settling.is_some_and(|until| now < until) && bps as f32 >= first as f32 * 0.8;
+        if !guess {
+            self.settling = None;
+            self.judge(alone, now);
+        }
+    }
+
+    /// Pictures wait for the link, which takes `bps`.
+    pub fn congested(&mut self, bps: u32, now: Instant) {
+        if self.congested.is_some_and(|before| now < before + RELIEF) {
+            return;
+        }
+        self.congested = Some(now);
+        self.estimate = Some(self.estimate.map_or(bps, |estimate| estimate.min(bps)));
+        let place = self.place();
+        let to = self.fit(bps, place + 1);
+        self.fall(to, now);
+    }
+
+    /// Time has come, at or after [`Tier::deadline`].
+    pub fn handle_timeout(&mut self, alone: bool, now: Instant) {
+        if self.settling.is_none_or(|until| now >= until) {
+            self.settling = None;
+            self.judge(alone, now);
+        }
+    }
+
+    /// When something happens without an estimate.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.settling.is_some() || self.place() <= self.top {
+            return self.settling;
+        }
+        let sustained = self.headroom.map(|since| since + SUSTAINED);
+        sustained.or(self.looking).or(self.rests)
+    }
+
+    /// The rung to be on; `None`: nobody looks, and no canvas is watched.
+    pub fn rung(&self) -> Option<Rung> {
+        self.rungs.get(self.place()).copied()
+    }
+
+    /// How much of the sound; `None`: as yet unknown.
+    pub fn grade(&self) -> Option<Grade> {
+        self.rung().map(|rung| rung.grade())
+    }
+
+    /// Whether a picture is to be sent at all.
+    pub fn has_picture(&self) -> bool {
+        !self.wishes.hidden && self.rung().is_none_or(|rung| rung.pace != Pace::Voice)
+    }
+
+    /// What the connection shall find out that it carries, in bits per second; 0: nothing in particular.
+    pub fn aim(&self) -> u32 {
+        let needs = if self.looking.is_some() || self.headroom.is_some() { self.needs(self.top) } else { self.needs(self.place()) };
+        (needs as f32 * HEADROOM * 1.1) as u32
+    }
+
+    /// What the rung's encoder may use where it serves this subscriber alone; between the least and the next better rung.
+    pub fn steer(&self) -> Option<u32> {
+        let (rung, place) = (self.rung()?, self.place());
+        let link = self.estimate.map_or(u32::MAX, |estimate| (estimate as f32 * STEERED) as u32);
+        let sound = if rung.grade() == Grade::Whole { SOUND_BPS } else { LEAN_BPS };
+        let room = link.min(self.wishes.most_bps()).saturating_sub(sound);
+        let room = if rung.pace == Pace::Halved { (room as f32 / BASE_SHARE) as u32 } else { room };
+        let stretches = rung.pace == Pace::Whole && place > self.fitting;
+        let most = if stretches { self.rungs[place - 1].bitrate_bps / 10 * 9 } else { rung.bitrate_bps };
+        Some(room.clamp(rung.least_bps().min(most), most))
+    }
+
+    fn place(&self) -> usize {
+        self.at.max(self.top).min(self.rungs.len().saturating_sub(1))
+    }
+
+    fn needs(&self, place: usize) -> u32 {
+        self.rungs.get(place).map_or(0, |rung| rung.needs_bps)
+    }
+
+    /// The first rung from `from` on that needs no more than this.
+    fn fit(&self, bps: u32, from: usize) -> usize {
+        let last = self.rungs.len().saturating_sub(1);
+        (from..last).find(|place| self.needs(*place) <= bps).unwrap_or(last)
+    }
+
+    /// The best rung that is neither too large nor larger than it is shown.
+    fn fits(&self) -> usize {
+        let whole = self.rungs.iter().filter(|rung| rung.pace == Pace::Whole).count();
+        let within = |size: Size| self.wishes.max_size.is_none_or(|most| size.width <= most.width && size.height <= most.height);
+        let first = (0..whole).find(|place| within(self.rungs[*place].size)).unwrap_or(whole.saturating_sub(1));
+        let Some(shown) = self.wishes.shown.filter(|shown| shown.width > 0 && shown.height > 0) else { return first };
+        // A player shows a picture as large as both sides allow; a tenth too small is not seen.
+        let covers = |size: Size| {
+            let (width, height) =
+                (u64::from(size.width) * 10 >= u64::from(shown.width) * 9, u64::from(size.height) * 10 >= u64::from(shown.height) * 9);
+            width || height
+        };
+        (first..whole).take_while(|place| covers(self.rungs[*place].size)).last().unwrap_or(first)
+    }
+
+    fn judge(&mut self, alone: bool, now: Instant) {
+        let (Some(estimate), Some(rung)) = (self.estimate, self.rung()) else { return };
+        let share = if alone && rung.pace == Pace::Whole { ALONE } else { SHARED };
+        // Without an estimator a congested link alone says what does not fit, and trying what does.
+        let blind = !self.heard;
+        if !blind && (estimate as f32) < rung.needs_bps as f32 * share {
+            return self.fall(self.fit(estimate, self.place() + 1), now);
+        }
+        if self.place() <= self.top {
+            (self.headroom, self.looking) = (None, None);
+            return;
+        }
+        let estimate = if blind { self.needs(self.place() - 1) * 2 } else { estimate };
+        self.climb(estimate, now);
+    }
+
+    fn fall(&mut self, to: usize, now: Instant) {
+        let first = self.backoff.unwrap_or(FIRST_BACKOFF);
+        let backoff = match self.rose.take() {
+            Some(rose) if now < rose + TRIAL => (first * 2).min(LONGEST_BACKOFF),
+            Some(_) => FIRST_BACKOFF,
+            None => first,
+        };
+        self.at = to;
+        self.proven = self.estimate.unwrap_or(0);
+        self.backoff = Some(backoff);
+        (self.headroom, self.looking, self.rests) = (None, None, Some(now + backoff));
+    }
+
+    fn climb(&mut self, estimate: u32, now: Instant) {
+        let enough = |place: &usize| self.needs(*place) as f32 * HEADROOM <= estimate as f32;
+        let Some(better) = (self.top..self.place()).find(enough) else {
+            self.headroom = None;
+            return self.look(now);
+        };
+        if self.rests.is_some_and(|until| now < until) {
+            return;
+        }
+        let since = *self.headroom.get_or_insert(now);
+        if now >= since + SUSTAINED {
+            self.at = better;
+            (self.headroom, self.rose) = (None, Some(now));
+            self.looking = (self.place() > self.top).then_some(now + LOOK);
+        }
+    }
+
+    /// Looks for headroom, or rests from it.
+    fn look(&mut self, now: Instant) {
+        match self.looking {
+            Some(until) if now < until => {}
+            Some(_) => (self.looking, self.rests) = (None, Some(now + PAUSE)),
+            None if self.rests.is_none_or(|until| now >= until) => (self.looking, self.rests) = (Some(now + LOOK), None),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What links and windows of subscribers tell the room.
+
+use super::Pace;
+use crate::ids::ParticipantId;
+use crate::room::model::Canvas;
+use crate::room::{Member, Room};
+use std::time::Instant;
+
+impl Room {
+    /// What a participant's link carries, by the connection's own estimate.
+    pub fn estimate(&mut self, id: ParticipantId, bps: u32, now: Instant) {
+        self.move_tier(id, |member, alone| member.tier.estimate(bps, alone, now));
+    }
+
+    /// A participant's link does not keep up, and takes about this much.
+    pub fn congested(&mut self, id: ParticipantId, bps: u32, now: Instant) {
+        self.move_tier(id, |member, _| member.tier.congested(bps, now));
+    }
+
+    /// A participant's window is hidden, or they want to save data. `None`: as before.
+    pub fn presence(&mut self, id: ParticipantId, hidden: Option<bool>, save_data: Option<bool>) {
+        let Some(member) = self.find(id) else { return };
+        let (hidden, save_data) = (hidden.unwrap_or(member.hidden), save_data.unwrap_or(member.save_data));
+        if (member.hidden, member.save_data) != (hidden, save_data) {
+            (member.hidden, member.save_data) = (hidden, save_data);
+            self.settle();
+        }
+    }
+
+    /// When [`Room::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.members.iter().filter_map(|member| member.tier.deadline()).min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let due = |member: &&Member| member.tier.deadline().is_some_and(|at| at <= now);
+        let due: Vec<ParticipantId> = self.members.iter().filter(due).map(|member| member.id).collect();
+        for id in due {
+            self.move_tier(id, |member, alone| member.tier.handle_timeout(alone, now));
+        }
+    }
+
+    /// The plan is derived anew only where something came of it: estimates come from everybody, several times per second.
+    fn move_tier(&mut self, id: ParticipantId, change: impl FnOnce(&mut Member, bool)) {
+        let alone = self.plan.feeds.get(&id).is_some_and(|fed| self.plan.takers(*fed) == 1);
+        let Some(member) = self.find(id) else { return };
+        let steered = |member: &Member| alone || member.tier.rung().is_some_and(|rung| rung.pace == Pace::Slow);
+        let state = |member: &Member| (member.tier.rung(), member.tier.aim(), member.tier.steer().filter(|_| steered(member)));
+        let before = state(member);
+        change(member, alone);
+        if state(member) != before {
+            self.settle();
+        }
+    }
+
+    /// Tells everybody's tier what they watch and wish.
+    pub(in crate::room) fn place(&mut self) {
+        let hd_bps = self.settings.video_bitrate_bps;
+        for at in 0..self.members.len() {
+            let member = &self.members[at];
+            let canvas: Option<Canvas> = self.views.get(self.shown_view(member)).map(|view| view.canvas.clone());
+            if let (Some(canvas), Some(member)) = (canvas, self.members.get_mut(at)) {
+                let wishes = member.wishes();
+                member.tier.follow(&canvas, hd_bps, wishes);
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+use super::*;
+
+const HD: u32 = 1_500_000;
+
+struct Story {
+    tier: Tier,
+    now: Instant,
+    start: Instant,
+    /// Times in ms at which the rung changed, and what it then needed in kb/s.
+    moves: Vec<(u64, u32)>,
+}
+
+impl Story {
+    fn new() -> Self {
+        let start = crate::runtime::clock::now();
+        let mut tier = Tier::default();
+        tier.follow(&Canvas::default(), HD, Wishes::default());
+        Self { tier, now: start, start, moves: Vec::new() }
+    }
+
+    /// A link of this rate for so many ms: the estimate comes every 200 ms, and is found only as far as it is aimed at.
+    fn link(&mut self, bps: u32, ms: u64) {
+        let end = self.now + Duration::from_millis(ms);
+        while self.now < end {
+            let before = self.tier.rung().unwrap().needs_bps;
+            if (self.now - self.start).as_millis().is_multiple_of(200) {
+                let found = bps.min(self.tier.aim().max(before));
+                self.tier.estimate(found, false, self.now);
+            }
+            if self.tier.deadline().is_some_and(|at| at <= self.now) {
+                self.tier.handle_timeout(false, self.now);
+                assert!(self.tier.deadline().is_none_or(|at| at > self.now), "a deadline that stays is a spin");
+            }
+            let after = self.tier.rung().unwrap().needs_bps;
+            if after != before {
+                self.moves.push(((self.now - self.start).as_millis() as u64, after / 1000));
+            }
+            self.now += Duration::from_millis(10);
+        }
+    }
+
+    fn needs(&self) -> u32 {
+        self.tier.rung().unwrap().needs_bps
+    }
+
+    fn wish(&mut self, wishes: Wishes) -> Rung {
+        self.tier.follow(&Canvas::default(), HD, wishes);
+        self.tier.rung().unwrap()
+    }
+}
+
+#[test]
+fn it_begins_at_the_top_and_a_guess_about_the_link_does_not_take_it_down() {
+    let mut story = Story::new();
+    story.tier.estimate(1_000_000, false, story.now);
+    assert_eq!(story.needs(), HD + SOUND_BPS);
+    story.now += Duration::from_millis(200);
+    story.link(4_000_000, 5_000);
+    assert!(story.moves.is_empty(), "{:?}", story.moves);
+}
+
+#[test]
+fn who_begins_on_a_thin_link_leaves_the_top_at_the_first_real_estimate() {
+    let mut story = Story::new();
+    story.tier.estimate(1_000_000, false, story.now);
+    story.tier.estimate(300_000, false, story.now + Duration::from_millis(300));
+    assert!(story.needs() <= 300_000);
+}
+
+#[test]
+fn down_at_once_and_back_within_seconds_after_the_link_has_come_back() {
+    let mut story = Story::new();
+    story.link(4_000_000, 5_000);
+    story.link(150_000, 10_000);
+    assert_eq!(story.moves.len(), 1, "{:?}", story.moves);
+    assert!(story.moves[0].0 <= 5_200 && story.needs() <= 150_000 && story.tier.has_picture(), "{:?}", story.moves);
+    story.link(4_000_000, 10_000);
+    assert_eq!(story.needs(), HD + SOUND_BPS, "{:?}", story.moves);
+}
+
+#[test]
+fn an_attempt_that_fails_is_repeated_ever_more_rarely() {
+    let mut story = Story::new();
+    story.link(4_000_000, 3_000);
+    // Looks like a good link until it is used.
+    let mut ups = Vec::new();
+    for _ in 0..2_400 {
+        let before = story.needs();
+        story.link(if before > 700_000 { 500_000 } else { 4_000_000 }, 100);
+        if story.needs() > before {
+            ups.push((story.now - story.start).as_secs());
+        }
+    }
+    let gaps: Vec<u64> = ups.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(ups.len() <= 9 && gaps.is_sorted() && *gaps.last().unwrap() >= 55, "{ups:?}");
+}
+
+#[test]
+fn an_estimate_that_hovers_about_what_is_needed_moves_nobody() {
+    let mut story = Story::new();
+    story.link(4_000_000, 3_000);
+    for n in 0..100 {
+        story.link(if n % 2 == 0 { 1_400_000 } else { 1_700_000 }, 300);
+    }
+    assert!(story.moves.is_empty(), "{:?}", story.moves);
+}
+
+#[test]
+fn wishes_count_at_once_in_both_directions() {
+    let mut story = Story::new();
+    story.link(4_000_000, 3_000);
+    let size = |width, height| Some(Size::new(width, height));
+    let side = |rung: Rung| (rung.pace, rung.size.height);
+    assert_eq!(side(story.wish(Wishes { max_size: size(800, u32::MAX), ..Wishes::default() })), (Pace::Whole, 360));
+    assert_eq!(side(story.wish(Wishes { max_size: size(10, 10), ..Wishes::default() })), (Pace::Whole, 180));
+    assert_eq!(side(story.wish(Wishes { shown: size(900, 2000), ..Wishes::default() })), (Pace::Whole, 540));
+    assert_eq!(side(story.wish(Wishes { shown: size(0, 0), ..Wishes::default() })), (Pace::Whole, 720));
+    assert_eq!(side(story.wish(Wishes { max_bps: Some(700_000), ..Wishes::default() })), (Pace::Whole, 360));
+    assert_eq!(side(story.wish(Wishes { max_bps: Some(200_000), ..Wishes::default() })), (Pace::Halved, 180));
+    assert!(story.wish(Wishes { save_data: true, ..Wishes::default() }).needs_bps <= SAVING_BPS);
+    story.wish(Wishes { hidden: true, ..Wishes::default() });
+    assert!(!story.tier.has_picture());
+    assert_eq!(side(story.wish(Wishes::default())), (Pace::Whole, 720));
+    assert!(story.tier.has_picture());
+}
+
+#[test]
+fn more_is_given_only_as_far_as_the_link_is_known_to_carry_it() {
+    let mut story = Story::new();
+    story.tier.congested(450_000, story.now);
+    story.wish(Wishes { max_bps: Some(200_000), ..Wishes::default() });
+    story.link(450_000, 3_000);
+    let wide = story.wish(Wishes::default());
+    assert!(wide.needs_bps <= 450_000, "{wide:?}");
+    story.link(480_000, 20_000);
+    assert!((400_000..480_000).contains(&story.needs()), "{:?}", story.moves);
+}
+
+#[test]
+fn an_encoder_for_one_follows_the_link_between_its_rung_and_the_next() {
+    let mut story = Story::new();
+    story.link(4_000_000, 3_000);
+    assert_eq!(story.tier.steer(), Some(HD));
+    story.tier.estimate(1_300_000, true, story.now);
+    assert_eq!(story.needs(), HD + SOUND_BPS, "alone it stays where it is");
+    assert_eq!(story.tier.steer(), Some((1_300_000.0 * STEERED) as u32 - SOUND_BPS));
+    story.tier.estimate(900_000, true, story.now);
+    let rung = story.tier.rung().unwrap();
+    assert_eq!(rung.size.height, 360);
+    let rate = story.tier.steer().unwrap();
+    assert!(rate > rung.bitrate_bps && rate + SOUND_BPS < 900_000, "{rate}");
+}
+
+#[test]
+fn without_an_estimator_congestion_takes_down_and_time_back() {
+    let mut story = Story::new();
+    story.tier.congested(600_000, story.now);
+    story.tier.congested(100_000, story.now + Duration::from_millis(100));
+    assert_eq!(story.needs() / 10_000, 60, "one report counts while its effect is awaited");
+    for _ in 0..4_000 {
+        story.now += Duration::from_millis(10);
+        if story.tier.deadline().is_some_and(|at| at <= story.now) {
+            story.tier.handle_timeout(false, story.now);
+        }
+    }
+    assert_eq!(story.needs(), HD + SOUND_BPS);
+}
