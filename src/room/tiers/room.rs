@@ -1,5 +1,6 @@
 //! What links and windows of subscribers tell the room.
 
+use super::Pace;
 use crate::ids::ParticipantId;
 use crate::room::model::Canvas;
 use crate::room::{Member, Room};
@@ -8,15 +9,11 @@ use std::time::Instant;
 impl Room {
     /// What a participant's link carries, by the connection's own estimate.
     pub fn estimate(&mut self, id: ParticipantId, bps: u32, now: Instant) {
-            eprintln!("EST {:?} {:?} {bps} aim {:?}", now, id, self.member(id).map(|m| m.tier.aim()));
-        }
         self.move_tier(id, |member, alone| member.tier.estimate(bps, alone, now));
     }
 
     /// A participant's link does not keep up, and takes about this much.
     pub fn congested(&mut self, id: ParticipantId, bps: u32, now: Instant) {
-            eprintln!("CONG {:?} {bps}", now);
-        }
         self.move_tier(id, |member, _| member.tier.congested(bps, now));
     }
 
@@ -47,11 +44,10 @@ impl Room {
     fn move_tier(&mut self, id: ParticipantId, change: impl FnOnce(&mut Member, bool)) {
         let alone = self.plan.feeds.get(&id).is_some_and(|fed| self.plan.feeds.values().filter(|other| *other == fed).count() == 1);
         let Some(member) = self.find(id) else { return };
-        let state = |member: &Member| (member.tier.rung(), member.tier.aim(), member.tier.steer().filter(|_| alone));
+        let steered = |member: &Member| alone || member.tier.rung().is_some_and(|rung| rung.pace == Pace::Slow);
+        let state = |member: &Member| (member.tier.rung(), member.tier.aim(), member.tier.steer().filter(|_| steered(member)));
         let before = state(member);
         change(member, alone);
-            eprintln!("MOVE {:?} {:?} {:?}", member.name, before.0, state(member).0);
-        }
         if state(member) != before {
             self.settle();
         }
