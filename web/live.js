@@ -26,6 +26,7 @@ export class Live extends EventTarget {
   #endpoint;
   #servers = null;
   #patience = 0;
+  #deaf = () => {};
   #resize = null;
   #options;
 
@@ -97,6 +98,7 @@ export class Live extends EventTarget {
     this.#video = null;
     clearInterval(this.#patience);
     this.#resize?.disconnect();
+    this.#deaf();
   }
 
   /** @returns {Promise<import('./stats.js').Stats | null>} */
@@ -187,14 +189,21 @@ export class Live extends EventTarget {
     video.requestVideoFrameCallback?.(step);
     this.#patience = setInterval(() => this.clock.advance(null, performance.now()), IMPATIENCE_MS);
     let timer = 0;
-    this.#resize = new ResizeObserver(() => {
+    const measure = () => {
+      const { clientWidth: width, clientHeight: height } = video;
+      // A player without a size of its own takes that of the picture: what it is sent must not depend on it.
+      const follows = video.videoWidth === 0 || (width === video.videoWidth && height === video.videoHeight);
+      const scale = globalThis.devicePixelRatio || 1;
+      if (this.#video === video && !follows) this.shownAt(Math.round(width * scale), Math.round(height * scale));
+    };
+    const soon = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => {
-        const scale = globalThis.devicePixelRatio || 1;
-        if (this.#video === video) this.shownAt(Math.round(video.clientWidth * scale), Math.round(video.clientHeight * scale));
-      }, 400);
-    });
+      timer = setTimeout(measure, 400);
+    };
+    this.#resize = new ResizeObserver(soon);
     this.#resize.observe(video);
+    video.addEventListener('resize', soon);
+    this.#deaf = () => video.removeEventListener('resize', soon);
   }
 
   /** For browsers whose frame callback does not name the picture. */

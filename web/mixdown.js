@@ -30,12 +30,13 @@
  * Up:
  *
  *     {"type":"chat","text":"…"}   {"type":"mute","audio":true,"video":false}   {"type":"pin","participant":"pt_…","pinned":true}
- *     {"type":"view","view":"main"}   {"type":"hint","width":1280,"height":720}   {"type":"admit","participant":"pt_…"}   {"type":"deny","participant":"pt_…"}
+ *     {"type":"view","view":"main"}   {"type":"hint","width":1280,"height":720,"hidden":false,"save_data":false}   {"type":"admit","participant":"pt_…"}   {"type":"deny","participant":"pt_…"}
  *
  * @module
  */
 
 import { GONE, receive } from './channel.js';
+import { Hints } from './hints.js';
 import { Live } from './live.js';
 import { finalWord, granted, Hearing, Mutes } from './moderation.js';
 import { MixdownError, request } from './session.js';
@@ -153,7 +154,7 @@ export class Conference extends Live {
   #media = { microphone: null, camera: null, screen: null, screenAudio: null };
   #lines = null;
   #channel = null;
-  #hint = null;
+  #hints = new Hints((hint) => this.#send(hint));
   #view;
   #mutes = new Mutes();
   #settling;
@@ -171,6 +172,7 @@ export class Conference extends Live {
     const [audio, video] = media?.getTracks ? [media.getAudioTracks()[0], media.getVideoTracks()[0]] : [media?.audio, media?.video];
     this.#keep('microphone', audio ?? null);
     this.#keep('camera', video ?? null);
+    this.addEventListener('state', ({ detail }) => detail.state === 'closed' && this.#hints.stop());
   }
 
   /** What is being sent. */
@@ -353,8 +355,7 @@ export class Conference extends Live {
 
   /** @protected */
   shownAt(width, height) {
-    this.#hint = { type: 'hint', width, height };
-    this.#send(this.#hint);
+    this.#hints.shownAt(width, height);
   }
 
   #keep(source, track) {
@@ -419,7 +420,7 @@ export class Conference extends Live {
     this.#channel = channel;
     channel.addEventListener('open', () => {
       this.#tellMutes();
-      if (this.#hint) this.#send(this.#hint);
+      this.#hints.repeat();
     });
     channel.addEventListener('message', ({ data }) => receive(this, data));
     channel.addEventListener('close', () => {

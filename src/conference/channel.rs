@@ -49,12 +49,16 @@ pub enum Up {
     View {
         view: String,
     },
-    /// The size in which the sender shows the picture.
+    /// How the sender shows the picture: its size in pixels, whether it is hidden, whether to save data. Absent ones stay.
     Hint {
         #[serde(default)]
         width: Option<u32>,
         #[serde(default)]
         height: Option<u32>,
+        #[serde(default)]
+        hidden: Option<bool>,
+        #[serde(default)]
+        save_data: Option<bool>,
     },
 }
 

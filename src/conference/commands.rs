@@ -103,8 +103,11 @@ impl Conference {
             }
             Up::View { view } if !rights.may_watch(&view) => missing("view"),
             Up::View { view } => self.change(id, ParticipantPatch { view: Some(view), ..Default::default() }),
-            Up::Hint { width, height } => {
-                self.room.hint(id, Size::new(width.unwrap_or(u32::MAX), height.unwrap_or(u32::MAX)));
+            Up::Hint { width, height, hidden, save_data } => {
+                if width.is_some() || height.is_some() {
+                    self.room.hint(id, Size::new(width.unwrap_or(u32::MAX), height.unwrap_or(u32::MAX)));
+                }
+                self.room.presence(id, hidden, save_data);
                 Ok(())
             }
             Up::Admit { .. } | Up::Deny { .. } | Up::Remove { .. } if !rights.admin => missing("admin"),

@@ -41,7 +41,9 @@ impl Conference {
             feed.rendition = Some(id.to_string());
             feed.video_codec = Some(key.codec.name());
             (feed.width, feed.height) = (Some(key.size.width), Some(key.size.height));
-            (feed.fps, feed.bitrate_bps) = (Some(key.fps), Some(key.bitrate_bps));
+            let halved = self.room.plan().halved.contains(&member.id);
+            feed.fps = Some(if halved { key.fps / 2 } else { key.fps });
+            feed.bitrate_bps = Some(self.room.plan().rates.get(&id).copied().unwrap_or(key.bitrate_bps));
         }
         Some(feed)
     }

@@ -211,6 +211,8 @@ export async function until(what, probe, ms = 20_000, explain = (last) => JSON.s
 /** Opens a page and passes its complaints on. @param {import('puppeteer-core').Browser} browser @param {string} url */
 export async function open(browser, url) {
   const page = await browser.newPage();
+  // Several pages share a window, and all but one of them would count as hidden.
+  await page.evaluateOnNewDocument(() => Object.defineProperty(document, 'visibilityState', { get: () => 'visible' }));
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(error.message));
   page.on('console', (message) => message.type() === 'error' && page.complaints.push(message.text()));

@@ -2,8 +2,8 @@
 
 use crate::guest::Profile;
 use crate::network::Link;
-use crate::world::{Options, World};
-use mixdown::room::model::Canvas;
+use crate::world::{Options, World, small_canvas};
+use mixdown::room::model::{Canvas, ParticipantPatch};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -82,4 +82,86 @@ fn a_link_that_breaks_down_and_comes_back_is_followed_both_ways_and_the_sound_ne
     assert!(gap < Duration::from_millis(600), "no sound for {gap:?}");
     let expected = (world.now - from).as_millis() / 20;
     assert!(packets as u128 >= expected * 97 / 100, "{packets} of {expected}");
+}
+
+fn limit(world: &mut World, viewer: usize, bps: u32) {
+    world.patch(viewer, ParticipantPatch { max_bitrate_bps: Some(bps), ..Default::default() });
+}
+
+fn say(world: &mut World, viewer: usize, text: &str) {
+    let now = world.now;
+    world.guests[viewer].peer.send_message(now, text).unwrap();
+    world.run_ms(100);
+}
+
+fn rendition(world: &mut World, viewer: usize) -> Option<String> {
+    world.participant(viewer).unwrap().participant.feed.unwrap().rendition
+}
+
+#[test]
+fn half_the_frame_rate_is_the_same_encode_with_every_second_picture_and_needs_no_keyframe() {
+    let mut world = room(62, small_canvas(), &[Link::default(), Link::default()]);
+    limit(&mut world, 1, 300_000);
+    limit(&mut world, 2, 200_000);
+    world.run_ms(1500);
+    assert_eq!(rendition(&mut world, 1), rendition(&mut world, 2));
+    let feed = world.participant(2).unwrap().participant.feed.unwrap();
+    assert_eq!((feed.height, feed.fps), (Some(180), Some(15)));
+    let (from, keyframes) = (world.now, [1, 2].map(|viewer| world.guests[viewer].record.keyframes));
+    world.run_ms(2000);
+    let shown = [1, 2].map(|viewer| world.sights(viewer, from).count());
+    assert!((57..=62).contains(&shown[0]) && (28..=32).contains(&shown[1]), "{shown:?}");
+    assert!(world.quality(2, 0, from).share > 0.45 && world.quality(2, 0, from).wrong == 0, "{:?}", world.quality(2, 0, from));
+    let from = world.now;
+    limit(&mut world, 2, 300_000);
+    world.run_ms(1000);
+    assert!(world.sights(2, from).count() >= 27, "taken up again at once");
+    assert_eq!(keyframes, [1, 2].map(|viewer| world.guests[viewer].record.keyframes));
+}
+
+#[test]
+fn who_hides_the_picture_is_sent_sound_alone_and_has_it_back_within_a_second() {
+    let mut world = room(63, small_canvas(), &[Link::default()]);
+    say(&mut world, 1, r#"{"type":"hint","hidden":true}"#);
+    let from = world.now;
+    world.run_ms(2000);
+    assert_eq!(world.sights(1, from).count(), 0);
+    assert!(sound_gap(&world, 1, from).0 < Duration::from_millis(100));
+    let from = world.now;
+    say(&mut world, 1, r#"{"type":"hint","hidden":false,"width":320,"height":180}"#);
+    world.run_ms(900);
+    assert!(world.sights(1, from).count() >= 15, "{}", world.sights(1, from).count());
+    assert_eq!(world.sights(1, from).last().unwrap().size.height, 180, "no more than it is shown");
+    say(&mut world, 1, r#"{"type":"hint","width":1280,"height":720}"#);
+    world.run_ms(900);
+    assert_eq!(world.guests[1].record.sights.last().unwrap().size.height, 360);
+    say(&mut world, 1, r#"{"type":"hint","save_data":true}"#);
+    world.run_ms(900);
+    assert_eq!(world.guests[1].record.sights.last().unwrap().size.height, 180);
+}
+
+/// Eight others, one of whom looks; the ninth loses a fifth of its packets and asks for a keyframe every second.
+#[test]
+fn one_bad_link_among_ten_costs_the_others_nothing() {
+    let good = vec![Link::default(); 8];
+    let bad = Link { loss: 0.2, ..Link::lossy(0.2) };
+    let mut world = World::new(64);
+    world.join(Profile::new(1));
+    for (n, link) in good.into_iter().chain([bad]).enumerate() {
+        let index = world.join(Profile { looks: n == 0, ..Profile::viewer(n as u8 + 2) });
+        world.guests[index].down.link = link;
+    }
+    world.connect(PATIENCE);
+    world.run_ms(4000);
+    let (from, keyframes) = (world.now, world.guests[1].record.keyframes);
+    for _ in 0..8 {
+        let now = world.now;
+        world.guests[9].peer.request_keyframe(now);
+        world.run_ms(1000);
+    }
+    let quality = world.quality(1, 0, from);
+    assert!(quality.share > 0.97 && quality.longest_freeze < Duration::from_millis(120), "{quality:?}");
+    assert!(world.guests[1].record.keyframes - keyframes <= 1, "keyframes for somebody else's losses");
+    let renditions: std::collections::BTreeSet<_> = (1..10).map(|viewer| rendition(&mut world, viewer)).collect();
+    assert!(renditions.len() <= 2, "{renditions:?}");
 }
