@@ -10,7 +10,8 @@ import { Events } from './admin/events.js';
 import { RoomPage } from './admin/room.js';
 import { Rooms } from './admin/rooms.js';
 import { Webhooks } from './admin/webhooks.js';
-import { announce, el } from './ui.js';
+import { SignIn } from './signin.js';
+import { announce } from './ui.js';
 
 const main = document.getElementById('main');
 const signOut = document.getElementById('sign-out');
@@ -48,32 +49,6 @@ function open() {
   show(PAGES[name](which), which ?? name[0].toUpperCase() + name.slice(1));
 }
 
-/** Asks for an API key or a token, and opens the page once the server takes it. */
-class SignIn {
-  constructor(message) {
-    this.field = el('input', { id: 'key', type: 'password', autocomplete: 'current-password', required: true, spellcheck: false });
-    this.fault = el('p', { class: 'error', role: 'alert' }, message ?? '');
-    this.element = el(
-      'form',
-      { class: 'card sign-in', onsubmit: (event) => this.submit(event) },
-      el('h1', {}, 'Sign in'),
-      el('label', { for: 'key' }, 'API key (id:secret), or a token that administers all rooms'),
-      this.field,
-      this.fault,
-      el('button', { class: 'primary' }, 'Sign in'),
-      el('p', { class: 'hint' }, 'It is kept for this tab alone.'),
-    );
-  }
-
-  async submit(event) {
-    event.preventDefault();
-    credentials.set(this.field.value.trim());
-    start();
-  }
-
-  close() {}
-}
-
 async function start() {
   try {
     await call('GET', '/v1/rooms?limit=1');
@@ -82,7 +57,7 @@ async function start() {
       const typed = credentials.get() !== '';
       credentials.set('');
       signOut.hidden = true;
-      show(new SignIn(typed ? error.message : ''), 'Sign in');
+      show(new SignIn({ wanted: 'a token that administers all rooms', fault: typed ? error.message : '', done: start }), 'Sign in');
       document.getElementById('key').focus();
       return;
     }

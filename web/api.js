@@ -48,13 +48,13 @@ function authorization() {
  *
  * @param {string} method
  * @param {string} path
- * @param {{body?: object, etag?: string | null, signal?: AbortSignal}} [options] - `etag`: sent as If-Match
+ * @param {{body?: object, etag?: string | null, headers?: Record<string, string>, signal?: AbortSignal}} [options] - `etag`: sent as If-Match
  * @returns {Promise<Response>}
  * @throws {MixdownError}
  */
-export function call(method, path, { body, etag, signal } = {}) {
+export function call(method, path, { body, etag, headers: more, signal } = {}) {
   const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
-  const headers = { ...authorization(), ...(body && { 'Content-Type': type }), ...(etag && { 'If-Match': etag }) };
+  const headers = { ...authorization(), ...(body && { 'Content-Type': type }), ...(etag && { 'If-Match': etag }), ...more };
   return request(path, { method, headers, signal, body: body && JSON.stringify(body) });
 }
 

@@ -64,6 +64,7 @@ pub fn router(app: App) -> Router {
         .route("/r/{room}", get(pages::room))
         .route("/watch/{room}", get(pages::watch))
         .route("/admin", get(pages::admin))
+        .route("/recordings", get(pages::recordings))
         .route("/docs", get(pages::docs))
         .route("/web/{*file}", get(pages::file))
         .merge(doors())

@@ -36,6 +36,11 @@ pub async fn admin() -> Result<Response, Problem> {
     page("admin.html")
 }
 
+/// What has been recorded.
+pub async fn recordings() -> Result<Response, Problem> {
+    page("recordings.html")
+}
+
 /// The documentation of the API.
 pub async fn docs() -> Result<Response, Problem> {
     page("docs.html")

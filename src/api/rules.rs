@@ -128,6 +128,7 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/r/{room}", Need::Open, "text/html"),
     rule("GET", "/watch/{room}", Need::Open, "text/html"),
     rule("GET", "/admin", Need::Open, "text/html"),
+    rule("GET", "/recordings", Need::Open, "text/html"),
     rule("GET", "/docs", Need::Open, "text/html"),
     rule("GET", "/web/{*file}", Need::Open, ""),
 ];
