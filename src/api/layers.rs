@@ -9,9 +9,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-const EXPOSED: &str = "Location, ETag, Link, Retry-After, Accept-Patch, Accept-Post, Idempotency-Key";
+const EXPOSED: &str =
+    "Location, ETag, Link, Retry-After, Accept-Patch, Accept-Post, Accept-Ranges, Content-Disposition, Content-Range, Idempotency-Key";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-const ALLOWED_HEADERS: &str = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID";
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, If-Match, If-None-Match, If-Range, Idempotency-Key, Last-Event-ID, Range";
 /// What these show changes more often than the ETag that `If-Match` takes.
 const LIVE: [&str; 2] = ["/v1/rooms/{room}", "/v1/rooms/{room}/participants/{id}"];
 const PREFLIGHT_SECONDS: &str = "600";

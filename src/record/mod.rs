@@ -104,6 +104,11 @@ impl Settings {
         session::Options { fragment: self.fragment, max_duration: self.max_duration }
     }
 
+    /// What stays free on a disk of so many bytes.
+    pub fn reserve(&self, total: u64) -> u64 {
+        writer::Reserve { bytes: self.reserve_bytes, percent: self.reserve_percent }.of(total)
+    }
+
     fn writer(&self) -> writer::Options {
         let reserve = writer::Reserve { bytes: self.reserve_bytes, percent: self.reserve_percent };
         writer::Options { sync_every: self.sync_every, reserve, progressive: self.progressive }

@@ -46,6 +46,7 @@ pub fn examine(config: &Config, mode: Mode, wall: SystemTime, clock: impl Fn() -
         media_port(config),
         addresses(config),
         fonts(config),
+        recordings(config),
         file_limit(),
         socket_buffers(),
         time(wall, clock),
@@ -149,6 +150,34 @@ fn fonts(config: &Config) -> Check {
     }
     let next = "apt install fonts-noto-core fonts-noto-cjk, or set video.fonts";
     warning("fonts", "the built-in one alone: names in many scripts show as boxes", next)
+}
+
+/// The folder of recordings, or what it will be made in.
+fn recordings(config: &Config) -> Check {
+    const NAME: &str = "recordings";
+    let settings = &config.recordings;
+    if !settings.enabled {
+        return good(NAME, "are switched off");
+    }
+    let place = settings.folder.ancestors().find(|place| place.is_dir()).unwrap_or(std::path::Path::new("."));
+    if rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_err() {
+        let next = "name a folder that this user can write in recordings.folder, or set recordings.enabled = false";
+        return bad(NAME, format!("{} cannot be written", place.display()), next);
+    }
+    match rustix::fs::statvfs(place) {
+        Ok(space) => {
+            let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+            let reserve = settings.settings().reserve(bytes(space.f_blocks));
+            let left = bytes(space.f_bavail).saturating_sub(reserve) >> 20;
+            let found = format!("{left} MiB are left in {}", place.display());
+            if left < 1024 {
+                warning(NAME, found, "make room, or name a folder on another disk in recordings.folder")
+            } else {
+                good(NAME, found)
+            }
+        }
+        Err(error) => warning(NAME, format!("the space of {} is not known: {error}", place.display()), "look at the disk"),
+    }
 }
 
 fn has_font(place: &std::path::Path, depth: u8) -> bool {

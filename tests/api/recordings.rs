@@ -267,6 +267,19 @@ impl Process {
         answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
+    /// Waits for an event, from the start of the server on.
+    fn hears(&self, event: &str) {
+        let mut stream = TcpStream::connect(self.address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+        stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n").expect("sent");
+        let (mut heard, mut piece) = (String::new(), [0; 4096]);
+        while !heard.contains(event) {
+            let bytes = stream.read(&mut piece).expect("another event");
+            assert!(bytes > 0, "the stream has ended: {heard}");
+            heard += &String::from_utf8_lossy(&piece[..bytes]);
+        }
+    }
+
     fn until(&self, path: &str, fulfilled: impl Fn(&str) -> bool) -> String {
         let (pause, patience) = std::sync::mpsc::channel::<()>();
         for _ in 0..2000 {
@@ -307,6 +320,7 @@ fn f33_what_a_killed_server_was_recording_plays_and_the_next_start_says_that_it_
         (found["state"].as_str(), found["reason"].as_str(), found["room"].as_str()),
         (Some("interrupted"), Some("interrupted"), Some("standup"))
     );
+    next.hears("event: recording.interrupted");
     let after = found["duration_ms"].as_u64().expect("a duration");
     assert!(after + 2000 >= before && after > 0, "{after} ms of {before} are left");
     assert!(next.ask("GET", &format!("{path}/timeline.json"), "").contains("started"));

@@ -1,4 +1,4 @@
-//! Samples to fragments (`moof`, `mdat`). A fragment is cut when its time is full or, where possible, before a keyframe.
+//! Samples to fragments (`moof`, `mdat`). A fragment is cut when its time is full, and before every keyframe.
 //!
 //! The last sample of a track is held back until the next one says how long it lasts: times in the file are exact and
 //! nothing adds up. At the end the caller says when that is.
@@ -10,8 +10,6 @@ use shiguredo_mp4::boxes::{MfhdBox, MoofBox, TfdtBox, TfhdBox, TrafBox, TrunBox,
 use shiguredo_mp4::{Encode, SampleFlags};
 use std::time::{Duration, SystemTime};
 
-/// A keyframe ends a fragment that is at least this long.
-const SHORTEST: Ticks = Ticks::from_ms(200);
 /// Bytes that end a fragment early.
 const MOST_BYTES: usize = 4 << 20;
 
@@ -105,7 +103,8 @@ impl Fragmenter {
     fn cut_before(&mut self, kind: Kind, at: Ticks, keyframe: bool) -> Result<Option<Fragment>, Error> {
         let start = *self.start.get_or_insert(at);
         let age = at.since(start);
-        let before_keyframe = keyframe && !self.video.samples.is_empty() && age >= SHORTEST;
+        // However short it is: whoever jumps to a fragment can begin there. Keyframes are no more than two in a second.
+        let before_keyframe = keyframe && !self.video.samples.is_empty();
         if !before_keyframe && age < self.length && self.video.bytes + self.audio.bytes < MOST_BYTES {
             return Ok(None);
         }

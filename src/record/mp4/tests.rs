@@ -208,6 +208,19 @@ fn tops(file: &[u8]) -> Vec<[u8; 4]> {
 }
 
 #[test]
+fn a_keyframe_right_after_a_cut_begins_a_fragment_too() {
+    let pictures = units(LARGE_H264);
+    let mut film = Film::new(VideoCodec::H264);
+    film.play(&pictures[..31], false, 0);
+    film.play(&pictures[..5], false, 31);
+    let film = film.end(36).bytes;
+    let mut walk = Walk::new(film.as_slice()).unwrap();
+    let begins = std::iter::from_fn(|| walk.next_fragment().unwrap());
+    let begins: Vec<u64> = begins.flatten().filter(|run| run.kind == Kind::Video && run.samples[0].keyframe).map(|run| run.start).collect();
+    assert_eq!(begins, [0, 31 * 3000]);
+}
+
+#[test]
 fn a_rewritten_file_still_has_its_fragments_for_a_playlist() {
     let film = film(VideoCodec::H264, 6).bytes;
     let file = progressive(&film);
