@@ -22,6 +22,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mixdown_layouts::Layout;
 use serde::Deserialize;
+use serde_json::Value;
 use std::time::Duration;
 
 /// How long a disk may take to make the files of a new recording.
@@ -134,7 +135,8 @@ pub async fn pause(State(app): State<App>, caller: Caller, Recording(id): Record
     if !bytes.is_empty() && media_type(&parts.headers) != JSON {
         return Err(unsupported(&Method::POST, JSON));
     }
-    let Pause { mode } = if bytes.is_empty() { Pause::default() } else { read(parse(&bytes)?)? };
+    let document = if bytes.is_empty() { Value::Null } else { parse(&bytes)? };
+    let Pause { mode } = if document.is_null() { Pause::default() } else { read(document)? };
     act(&app, &caller, id, Action::Pause(mode.unwrap_or(PauseMode::Cut))).await
 }
 

@@ -91,6 +91,8 @@ async fn a_recording_is_begun_paused_stopped_fetched_in_every_form_and_deleted()
     for (action, body, state, status) in [
         ("pause", r#"{"mode":"slate"}"#, "paused", 200),
         ("pause", "{}", "", 409),
+        ("pause", "null", "", 409),
+        ("pause", "[]", "", 422),
         ("pause", r#"{"mode":"dance"}"#, "", 422),
         ("resume", "{}", "active", 200),
         ("resume", "{}", "", 409),

@@ -93,11 +93,15 @@ def stop_recordings() -> None:
 
 
 def recording(ended: bool) -> str:
-    if not recordings(*RUNNING):
-        call("POST", f"/v1/rooms/{ROOM}/recordings", json={}).raise_for_status()
-    if ended and not recordings("complete", "failed"):
-        stop_recordings()
-    return recordings(*(("complete", "failed") if ended else RUNNING))[0]
+    """One that has ended, or one that runs; it is made where there is none."""
+    found = recordings("complete", "failed") if ended else recordings(*RUNNING)
+    if not found:
+        answer = call("POST", f"/v1/rooms/{ROOM}/recordings", json={})
+        answer.raise_for_status()
+        found = [answer.json()["id"]]
+        if ended:
+            stop_recordings()
+    return found[0]
 
 
 KEYS = itertools.count()

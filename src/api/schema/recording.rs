@@ -17,11 +17,14 @@ pub enum Consent {
 #[derive(ToSchema)]
 pub struct NewRecording {
     /// `main` if absent.
-    view: Option<super::ViewName>,
+    #[schema(required = false)]
+    view: super::ViewName,
     /// In place of the view's.
     layout: Option<Layout>,
-    tracks: Option<Tracks>,
-    format: Option<Format>,
+    #[schema(required = false)]
+    tracks: Tracks,
+    #[schema(required = false)]
+    format: Format,
 }
 
 /// What is written: the composite.
