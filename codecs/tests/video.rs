@@ -124,6 +124,26 @@ fn without_the_upper_layer_every_second_picture_remains_and_it_is_taken_up_again
 }
 
 #[test]
+fn a_layered_stream_takes_a_new_rate_and_stays_whole() {
+    for &codec in CODECS {
+        let size = Size::new(320, 180);
+        let mut encoder = encoder(codec, EncoderConfig { layered: true, ..config(size, 30, 400_000) });
+        let (mut decoder, mut pool) = (decoder(codec), FramePool::default());
+        let mut bytes = [0; 2];
+        for n in 0..120u32 {
+            if n == 60 {
+                encoder.set_rate(100_000, 30).unwrap();
+            }
+            let coded = encoder.encode(&noisy(size, n), u64::from(n) * 1000 / 30, Intra::Auto).unwrap();
+            let Some(coded) = coded else { continue };
+            bytes[usize::from(n >= 90)] += coded.data.len() * usize::from(n >= 90 || (30..60).contains(&n));
+            assert!(decoder.decode(&coded.data, &mut pool).is_ok(), "{codec:?}: picture {n} of layer {}", coded.layer);
+        }
+        assert!(bytes[1] * 2 < bytes[0], "{codec:?}: {bytes:?}");
+    }
+}
+
+#[test]
 fn layers_cost_less_than_a_decibel_and_none_are_made_where_none_are_asked_for() {
     for &codec in CODECS {
         let mean = |layered: bool| {

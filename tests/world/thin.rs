@@ -1,4 +1,4 @@
-//! Thin links: the rate ladder at work (docs/faults.md, F11, F12).
+//! Thin links: the rate ladder at work (docs/faults.md, F12).
 
 use crate::guest::Profile;
 use crate::network::Link;

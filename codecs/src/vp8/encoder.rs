@@ -99,6 +99,8 @@ struct Library {
     settings: vpx_codec_enc_cfg,
     /// Of the next picture, where there are layers.
     layer: u8,
+    /// Nothing has been encoded: the first picture is a keyframe, which takes no flags of a layer.
+    fresh: bool,
 }
 
 // SAFETY: the context is owned by this struct alone, uses no thread-local state, and is only ever
@@ -114,7 +116,7 @@ impl Library {
         if result != vpx_codec_err_t::VPX_CODEC_OK {
             return Err(EncodeError::Settings("refused by the library"));
         }
-        let mut library = Self { context, settings, layer: 0 };
+        let mut library = Self { context, settings, layer: 0, fresh: true };
         for (control, value) in [
             (vp8e_enc_control_id::VP8E_SET_CPUUSED, SPEED),
             (vp8e_enc_control_id::VP8E_SET_STATIC_THRESHOLD, STATIC_THRESHOLD),
@@ -151,6 +153,7 @@ impl Library {
         if wrapped.is_null() {
             return Err(EncodeError::Failed("picture refused"));
         }
+        let intra = if std::mem::take(&mut self.fresh) { Intra::Force } else { intra };
         let layer = self.next_layer(intra)?;
         let flags = match (intra, layer) {
             (Intra::Force, _) => VPX_EFLAG_FORCE_KF,

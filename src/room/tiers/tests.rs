@@ -119,7 +119,10 @@ fn wishes_count_at_once_in_both_directions() {
     assert_eq!(side(story.wish(Wishes { max_bps: Some(200_000), ..Wishes::default() })), (Pace::Halved, 180));
     assert!(story.wish(Wishes { save_data: true, ..Wishes::default() }).needs_bps <= SAVING_BPS);
     story.wish(Wishes { hidden: true, ..Wishes::default() });
-    assert!(!story.tier.has_picture());
+    assert!(!story.tier.has_picture() && story.tier.grade() == Some(Grade::Whole));
+    story.tier.estimate(60_000, false, story.now);
+    assert_eq!(story.tier.grade(), Some(Grade::Lean), "beside no picture the sound has all of the link");
+    story.link(4_000_000, 15_000);
     assert_eq!(side(story.wish(Wishes::default())), (Pace::Whole, 720));
     assert!(story.tier.has_picture());
 }
