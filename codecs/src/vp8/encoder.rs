@@ -235,6 +235,8 @@ fn settings(config: &EncoderConfig) -> Result<vpx_codec_enc_cfg, EncodeError> {
     settings.rc_resize_allowed = 0;
     settings.kf_mode = vpx_kf_mode::VPX_KF_DISABLED;
     if config.layered {
+        // Without it a picture of layer 1 that rate control drops leaves its probabilities behind, and what follows cannot be read.
+        settings.g_error_resilient = 1;
         (settings.ts_number_layers, settings.ts_periodicity) = (2, 2);
         settings.ts_rate_decimator[..2].copy_from_slice(&[2, 1]);
         settings.ts_layer_id[..2].copy_from_slice(&[0, 1]);
