@@ -124,6 +124,55 @@ fn without_the_upper_layer_every_second_picture_remains_and_it_is_taken_up_again
 }
 
 #[test]
+fn a_layered_stream_takes_a_new_rate_and_stays_whole() {
+    for &codec in CODECS {
+        let size = Size::new(320, 180);
+        let mut encoder = encoder(codec, EncoderConfig { layered: true, ..config(size, 30, 400_000) });
+        let (mut decoder, mut pool) = (decoder(codec), FramePool::default());
+        let mut bytes = [0; 2];
+        for n in 0..120u32 {
+            if n == 60 {
+                encoder.set_rate(100_000, 30).unwrap();
+            }
+            let coded = encoder.encode(&noisy(size, n), u64::from(n) * 1000 / 30, Intra::Auto).unwrap();
+            let Some(coded) = coded else { continue };
+            bytes[usize::from(n >= 90)] += coded.data.len() * usize::from(n >= 90 || (30..60).contains(&n));
+            assert!(decoder.decode(&coded.data, &mut pool).is_ok(), "{codec:?}: picture {n} of layer {}", coded.layer);
+        }
+        assert!(bytes[1] * 2 < bytes[0], "{codec:?}: {bytes:?}");
+    }
+}
+
+#[test]
+fn a_layered_stream_whose_rate_control_drops_many_pictures_stays_whole() {
+    let size = Size::new(320, 180);
+    let busy = |n: u64| {
+        let mut frame = I420Frame::black(size);
+        for (y, row) in (0u64..).zip(frame.planes_mut().y.chunks_exact_mut(320)) {
+            for (x, value) in (0u64..).zip(row) {
+                *value = (60 + ((x + n) / 7 % 2 + y / 5 % 2) * 30 + (x * y / 64 + n) % 40) as u8;
+            }
+        }
+        frame
+    };
+    for &codec in CODECS {
+        let mut encoder = encoder(codec, EncoderConfig { layered: true, ..config(size, 30, 400_000) });
+        let (mut decoder, mut pool, mut dropped) = (decoder(codec), FramePool::default(), 0);
+        for n in 30..150u64 {
+            if n == 60 {
+                encoder.set_rate(100_000, 30).unwrap();
+            }
+            match encoder.encode(&busy(n), n * 1000 / 30, Intra::Auto).unwrap() {
+                Some(coded) => assert!(decoder.decode(&coded.data, &mut pool).is_ok(), "{codec:?}: picture {n} of layer {}", coded.layer),
+                None => dropped += 1,
+            }
+        }
+        println!("{}: {dropped} dropped", codec.name());
+        assert!(codec == VideoCodec::H264 || dropped > 20, "{codec:?}: {dropped}");
+    }
+}
+
+#[test]
 fn layers_cost_less_than_a_decibel_and_none_are_made_where_none_are_asked_for() {
     for &codec in CODECS {
         let mean = |layered: bool| {

@@ -7,6 +7,7 @@
 //! Flow: `Request | peer::Event | StageEvent → Room → Change → stages and hub; Notice → events and data channels`.
 
 pub mod actor;
+mod adapt;
 pub mod channel;
 mod commands;
 mod deaths;
@@ -333,12 +334,6 @@ impl Conference {
         }
     }
 
-    fn request_keyframe(&self, participant: ParticipantId, need: Need) {
-        if let Some((canvas, _, rendition)) = self.room.plan().watched(participant) {
-            self.video.request_keyframe(canvas, rendition, need);
-        }
-    }
-
     /// Runs what the room decided and tells the world what happened.
     fn settle(&mut self) {
         for change in self.room.take_changes() {
@@ -374,10 +369,6 @@ impl Conference {
                 self.feed(participant, rendition);
             }
             Change::Record { recording, rendition } => self.feed_recording(recording, rendition),
-            Change::Halve { participant, halved } => self.tell_net(net::Command::Halve { participant, halved }),
-            Change::Aim { participant, bitrate_bps } => self.tell_net(net::Command::Aim { participant, bitrate_bps }),
-            Change::Layers { canvas, id, layered } => self.video.set_layered(canvas, id, layered),
-            Change::Rate { canvas, id, bitrate_bps } => self.video.set_bitrate(canvas, id, bitrate_bps),
             Change::Wanted { track, height } => self.want(track, height),
             Change::Speaker { participant, voicing } => self.tell_mix(mix::Input::Speaker { participant, voicing }),
             Change::SpeakerLeft(id) => self.tell_mix(mix::Input::SpeakerLeft(id)),
@@ -387,8 +378,10 @@ impl Conference {
             Change::Floors(rules) => self.tell_mix(mix::Input::Floors(rules)),
             Change::Hold(holding) => self.tell_mix(mix::Input::Hold(holding)),
             Change::Chime(chime) => self.tell_mix(mix::Input::Chime(chime)),
-            Change::Grade { listener, grade } => self.tell_mix(mix::Input::Grade { listener, grade }),
             Change::ListenerLeft(id) => self.tell_mix(mix::Input::ListenerLeft(id)),
+            Change::Halve { .. } | Change::Aim { .. } | Change::Layers { .. } | Change::Rate { .. } | Change::Grade { .. } => {
+                self.adapt(&change)
+            }
         }
     }
 

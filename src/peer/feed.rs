@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// How often a keyframe is asked for again while the subscriber waits for one.
 const REPEAT: Duration = Duration::from_millis(1_000);
+/// How much longer a subscriber on a slow link waits before it asks, at first.
+const PAUSE: Duration = Duration::from_millis(500);
 /// A time that is further back than this (10 s) is of another clock.
 const SAME_CLOCK: u64 = 900_000;
 
@@ -16,6 +18,8 @@ pub struct Feed {
     /// Shall flow.
     wanted: Option<RenditionId>,
     asked: Option<Instant>,
+    /// How often the link has been too slow for this rendition.
+    pauses: u32,
     /// The link carries half of the pictures.
     halved: bool,
     /// RTP time of the picture that was sent last.
@@ -39,7 +43,7 @@ impl Feed {
     /// The rendition that the subscriber shall receive; `None`: none.
     pub fn want(&mut self, rendition: Option<RenditionId>) {
         self.wanted = rendition;
-        self.asked = None;
+        (self.asked, self.pauses) = (None, 0);
         if rendition.is_none() {
             self.current = None;
         }
@@ -57,10 +61,11 @@ impl Feed {
     }
 
     /// As [`Feed::interrupt`], because the subscriber's link is too slow: its wish for a keyframe, which all on the rendition
-    /// pay for, waits until it could be sent. Meanwhile the room looks for a thinner rendition.
+    /// pay for, waits ever longer. Meanwhile the room looks for a thinner rendition.
     pub fn pause(&mut self, now: Instant) {
         self.interrupt();
-        self.asked = Some(now);
+        self.asked = Some(now + PAUSE * (1 << self.pauses.min(4)));
+        self.pauses += 1;
     }
 
     /// Renditions whose pictures concern this feed: the one that flows, and the one that is waited for.

@@ -258,7 +258,7 @@ fn an_encoder_follows_the_link_of_the_one_it_serves_and_of_nobody_where_there_ar
     let (mut room, now) = linked(&[4_000_000, 500_000]);
     assert_eq!(fed(&room, 1).2, None);
     let (height, _, rate) = fed(&room, 2);
-    assert!(height == 270 && (350_000..430_000).contains(&rate.unwrap()), "{height} {rate:?}");
+    assert!(height == 270 && (330_000..400_000).contains(&rate.unwrap()), "{height} {rate:?}");
     room.take_changes();
     room.estimate(ParticipantId(2), 495_000, now);
     assert!(!room.take_changes().iter().any(|change| matches!(change, Change::Rate { .. })), "small changes are not told");
@@ -275,7 +275,7 @@ fn on_the_lowest_rung_all_get_what_the_thinnest_link_carries() {
     assert_eq!(room.plan().feeds[&ParticipantId(2)], room.plan().feeds[&ParticipantId(3)]);
     let (height, fps, rate) = fed(&room, 3);
     assert_eq!((height, fps), (180, 15));
-    assert!((40_000..60_000).contains(&rate.unwrap()), "{rate:?}");
+    assert!((60_000..70_000).contains(&rate.unwrap()), "{rate:?}");
 }
 
 #[test]

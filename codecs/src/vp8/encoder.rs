@@ -99,6 +99,8 @@ struct Library {
     settings: vpx_codec_enc_cfg,
     /// Of the next picture, where there are layers.
     layer: u8,
+    /// Nothing has been encoded: the first picture is a keyframe, which takes no flags of a layer.
+    fresh: bool,
 }
 
 // SAFETY: the context is owned by this struct alone, uses no thread-local state, and is only ever
@@ -114,7 +116,7 @@ impl Library {
         if result != vpx_codec_err_t::VPX_CODEC_OK {
             return Err(EncodeError::Settings("refused by the library"));
         }
-        let mut library = Self { context, settings, layer: 0 };
+        let mut library = Self { context, settings, layer: 0, fresh: true };
         for (control, value) in [
             (vp8e_enc_control_id::VP8E_SET_CPUUSED, SPEED),
             (vp8e_enc_control_id::VP8E_SET_STATIC_THRESHOLD, STATIC_THRESHOLD),
@@ -151,6 +153,7 @@ impl Library {
         if wrapped.is_null() {
             return Err(EncodeError::Failed("picture refused"));
         }
+        let intra = if std::mem::take(&mut self.fresh) { Intra::Force } else { intra };
         let layer = self.next_layer(intra)?;
         let flags = match (intra, layer) {
             (Intra::Force, _) => VPX_EFLAG_FORCE_KF,
@@ -232,6 +235,8 @@ fn settings(config: &EncoderConfig) -> Result<vpx_codec_enc_cfg, EncodeError> {
     settings.rc_resize_allowed = 0;
     settings.kf_mode = vpx_kf_mode::VPX_KF_DISABLED;
     if config.layered {
+        // Without it a picture of layer 1 that rate control drops leaves its probabilities behind, and what follows cannot be read.
+        settings.g_error_resilient = 1;
         (settings.ts_number_layers, settings.ts_periodicity) = (2, 2);
         settings.ts_rate_decimator[..2].copy_from_slice(&[2, 1]);
         settings.ts_layer_id[..2].copy_from_slice(&[0, 1]);

@@ -102,7 +102,9 @@ pub fn ladder(canvas: &Canvas, hd_bps: u32) -> Vec<Rung> {
     }
     let slow = if fps >= LEAST_FPS { fps / 2 } else { fps };
     let bitrate_bps = SLOW_BPS.min(base).max(LEAST_BPS);
-    rungs.push(Rung { pace: Pace::Slow, fps: slow, bitrate_bps, needs_bps: LEAST_BPS + LEAN_BPS, ..last });
+    if f64::from(bitrate_bps) < f64::from(last.bitrate_bps) * STEP {
+        rungs.push(Rung { pace: Pace::Slow, fps: slow, bitrate_bps, needs_bps: LEAST_BPS + LEAN_BPS, ..last });
+    }
     rungs.push(Rung { pace: Pace::Still, fps: 0, bitrate_bps: STILL_BPS, needs_bps: STILL_BPS + LEAN_BPS, ..last });
     rungs.push(Rung { pace: Pace::Voice, fps: 0, bitrate_bps: 0, needs_bps: 0, ..last });
     rungs
@@ -137,7 +139,7 @@ mod tests {
             assert!(rungs.iter().all(|rung| rung.size == rung.size.even()));
             let paces: Vec<Pace> = rungs.iter().map(|rung| rung.pace).filter(|pace| *pace != Pace::Whole).collect();
             let all = [Pace::Halved, Pace::Slow, Pace::Still, Pace::Voice];
-            assert_eq!(paces, all[if fps >= LEAST_FPS { 0 } else { 2 - usize::from(fps > 1) }..], "{width}x{height}");
+            assert_eq!(paces, all[if fps >= LEAST_FPS { 0 } else { 1 + usize::from(width == 64) }..], "{width}x{height}");
             assert_eq!(rungs.last().unwrap().needs_bps, 0);
         }
     }

@@ -185,7 +185,15 @@ impl Tier {
 
     /// How much of the sound; `None`: as yet unknown.
     pub fn grade(&self) -> Option<Grade> {
-        self.rung().map(|rung| rung.grade())
+        let rung = self.rung()?;
+        Some(match self.estimate.filter(|_| self.wishes.hidden) {
+            None if self.wishes.hidden => Grade::Whole,
+            None => rung.grade(),
+            // Beside no picture the sound has all of the link.
+            Some(estimate) if estimate as f32 >= SOUND_BPS as f32 * SHARED => Grade::Whole,
+            Some(estimate) if estimate as f32 >= LEAN_BPS as f32 * SHARED => Grade::Lean,
+            Some(_) => Grade::Thin,
+        })
     }
 
     /// Whether a picture is to be sent at all.
@@ -195,8 +203,13 @@ impl Tier {
 
     /// What the connection shall find out that it carries, in bits per second; 0: nothing in particular.
     pub fn aim(&self) -> u32 {
-        let needs = if self.looking.is_some() || self.headroom.is_some() { self.needs(self.top) } else { self.needs(self.place()) };
-        (needs as f32 * HEADROOM * 1.1) as u32
+        // Where wishes alone hold it down the link is kept known, so that more can be sent the moment it is wished for.
+        let place = match (self.looking.or(self.headroom), self.wishes.save_data) {
+            (Some(_), _) => self.top,
+            (None, true) => self.place(),
+            (None, false) => self.at.min(self.place()),
+        };
+        (self.needs(place) as f32 * HEADROOM * 1.1) as u32
     }
 
     /// What the rung's encoder may use where it serves this subscriber alone; between the least and the next better rung.

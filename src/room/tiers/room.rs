@@ -45,7 +45,8 @@ impl Room {
         let alone = self.plan.feeds.get(&id).is_some_and(|fed| self.plan.takers(*fed) == 1);
         let Some(member) = self.find(id) else { return };
         let steered = |member: &Member| alone || member.tier.rung().is_some_and(|rung| rung.pace == Pace::Slow);
-        let state = |member: &Member| (member.tier.rung(), member.tier.aim(), member.tier.steer().filter(|_| steered(member)));
+        let state =
+            |member: &Member| (member.tier.rung(), member.tier.grade(), member.tier.aim(), member.tier.steer().filter(|_| steered(member)));
         let before = state(member);
         change(member, alone);
         if state(member) != before {

@@ -119,7 +119,10 @@ fn wishes_count_at_once_in_both_directions() {
     assert_eq!(side(story.wish(Wishes { max_bps: Some(200_000), ..Wishes::default() })), (Pace::Halved, 180));
     assert!(story.wish(Wishes { save_data: true, ..Wishes::default() }).needs_bps <= SAVING_BPS);
     story.wish(Wishes { hidden: true, ..Wishes::default() });
-    assert!(!story.tier.has_picture());
+    assert!(!story.tier.has_picture() && story.tier.grade() == Some(Grade::Whole));
+    story.tier.estimate(60_000, false, story.now);
+    assert_eq!(story.tier.grade(), Some(Grade::Lean), "beside no picture the sound has all of the link");
+    story.link(4_000_000, 15_000);
     assert_eq!(side(story.wish(Wishes::default())), (Pace::Whole, 720));
     assert!(story.tier.has_picture());
 }
@@ -141,9 +144,9 @@ fn an_encoder_for_one_follows_the_link_between_its_rung_and_the_next() {
     let mut story = Story::new();
     story.link(4_000_000, 3_000);
     assert_eq!(story.tier.steer(), Some(HD));
-    story.tier.estimate(1_300_000, true, story.now);
+    story.tier.estimate(1_400_000, true, story.now);
     assert_eq!(story.needs(), HD + SOUND_BPS, "alone it stays where it is");
-    assert_eq!(story.tier.steer(), Some((1_300_000.0 * STEERED) as u32 - SOUND_BPS));
+    assert_eq!(story.tier.steer(), Some((1_400_000.0 * STEERED) as u32 - SOUND_BPS));
     story.tier.estimate(900_000, true, story.now);
     let rung = story.tier.rung().unwrap();
     assert_eq!(rung.size.height, 360);
@@ -154,9 +157,9 @@ fn an_encoder_for_one_follows_the_link_between_its_rung_and_the_next() {
 #[test]
 fn without_an_estimator_congestion_takes_down_and_time_back() {
     let mut story = Story::new();
-    story.tier.congested(600_000, story.now);
+    story.tier.congested(620_000, story.now);
     story.tier.congested(100_000, story.now + Duration::from_millis(100));
-    assert_eq!(story.needs() / 10_000, 60, "one report counts while its effect is awaited");
+    assert_eq!(story.needs() / 10_000, 61, "one report counts while its effect is awaited");
     for _ in 0..4_000 {
         story.now += Duration::from_millis(10);
         if story.tier.deadline().is_some_and(|at| at <= story.now) {

@@ -1,0 +1,28 @@
+//! What is sent follows the links of those who get it.
+
+use super::Conference;
+use crate::ids::ParticipantId;
+use crate::net;
+use crate::pipeline::keyframes::Need;
+use crate::pipeline::mix;
+use crate::room::plan::Change;
+
+impl Conference {
+    /// Runs the changes that open and close nothing.
+    pub(super) fn adapt(&self, change: &Change) {
+        match *change {
+            Change::Halve { participant, halved } => self.tell_net(net::Command::Halve { participant, halved }),
+            Change::Aim { participant, bitrate_bps } => self.tell_net(net::Command::Aim { participant, bitrate_bps }),
+            Change::Layers { canvas, id, layered } => self.video.set_layered(canvas, id, layered),
+            Change::Rate { canvas, id, bitrate_bps } => self.video.set_bitrate(canvas, id, bitrate_bps),
+            Change::Grade { listener, grade } => self.tell_mix(mix::Input::Grade { listener, grade }),
+            _ => {}
+        }
+    }
+
+    pub(super) fn request_keyframe(&self, participant: ParticipantId, need: Need) {
+        if let Some((canvas, _, rendition)) = self.room.plan().watched(participant) {
+            self.video.request_keyframe(canvas, rendition, need);
+        }
+    }
+}
