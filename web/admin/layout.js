@@ -44,6 +44,8 @@ export class LayoutPane {
   #etag = null;
   /** What is in force, and what is shown. */
   #applied = {};
+  /** What the draft was made from: what was in force with that ETag. */
+  #base = {};
   #draft = {};
   #undo = [];
   #redo = [];
@@ -101,11 +103,11 @@ export class LayoutPane {
     const { value, etag } = await read(this.#path());
     const kept = this.isDraft && !force;
     // What changed is something else of the view: that is no conflict.
-    if (kept && JSON.stringify(value) === JSON.stringify(this.#applied)) this.#etag = etag;
+    if (kept && JSON.stringify(value) === JSON.stringify(this.#base)) this.#etag = etag;
     this.#applied = value;
     if (kept) return;
     this.#etag = etag;
-    this.#draft = value;
+    this.#base = this.#draft = value;
     this.#show();
   }
 
@@ -120,19 +122,18 @@ export class LayoutPane {
 
   /** Puts the draft into force. */
   async save() {
-    const before = this.#applied;
     try {
       const response = await call('PUT', this.#path(), { body: this.#draft, etag: this.#etag });
       this.#etag = response.headers.get('ETag');
       this.#applied = await response.json();
-      this.#draft = this.#applied;
+      this.#base = this.#draft = this.#applied;
       this.#show();
       announce('Layout applied');
     } catch (error) {
       if (!isStale(error)) return toast(error.message, 'bad');
       const { value, etag } = await read(this.#path());
-      const same = JSON.stringify(value) === JSON.stringify(before);
-      [this.#applied, this.#etag] = [value, etag];
+      const same = JSON.stringify(value) === JSON.stringify(this.#base);
+      [this.#applied, this.#base, this.#etag] = [value, value, etag];
       if (same) return this.save();
       toast('Somebody else has changed this layout. Apply again to replace it, or undo to keep theirs.', 'bad');
       this.#undo.push(value);

@@ -129,12 +129,26 @@ export class RoomPage {
 
   /** Changes settings of the room. @param {object} changes */
   async #change(changes) {
+    const before = this.#state.value;
     try {
-      await call('PATCH', roomPath(this.#room), { body: changes, etag: this.#state.etag });
+      await this.#write(changes);
     } catch (error) {
-      toast(isStale(error) ? 'Somebody else has changed the room just now. Look, and try again.' : error.message, 'bad');
+      if (!isStale(error)) toast(error.message, 'bad');
+      else await this.#again(changes, before).catch((refusal) => toast(refusal.message, 'bad'));
     }
     await this.#refresh().catch(() => {});
+  }
+
+  #write(changes) {
+    return call('PATCH', roomPath(this.#room), { body: changes, etag: this.#state.etag });
+  }
+
+  /** Whatever changes a room changes its ETag: only what is about to be written is a conflict. */
+  async #again(changes, before) {
+    this.#state = await read(roomPath(this.#room));
+    const same = (field) => JSON.stringify(this.#state.value[field]) === JSON.stringify(before[field]);
+    if (Object.keys(changes).every(same)) return this.#write(changes);
+    toast('Somebody else has changed the room just now. Look, and try again.', 'bad');
   }
 
   async #end() {
@@ -164,7 +178,7 @@ export class RoomPage {
       }
     };
     const form = el('form', { class: 'row', onsubmit: make }, el('label', { for: 'new-view', class: 'visually-hidden' }, 'Name of a new view'), name, size, el('button', { class: 'quiet' }, 'Make'));
-    return el('div', { class: 'row' }, el('label', { for: 'view-choice' }, 'View'), this.views, this.removeView, form);
+    return el('div', { class: 'row' }, el('label', { for: 'view-choice' }, 'View'), this.views, this.removeView, this.live.tools, form);
   }
 
   async #deleteView() {

@@ -30,10 +30,11 @@ export function selectorOf(choice, typed) {
 /** A select of everybody who can be meant, with a field for what is typed. */
 export class Choice {
   #shown = '';
+  #touched = false;
 
   /** @param {string} id @param {string} label */
   constructor(id, label) {
-    this.select = el('select', { id, 'aria-label': label, onchange: () => this.#typed() });
+    this.select = el('select', { id, 'aria-label': label, onchange: () => this.#chose() });
     this.text = el('input', { 'aria-label': `${label}: its name`, maxLength: 256, size: 10, autocomplete: 'off', hidden: true });
     this.people([]);
   }
@@ -56,7 +57,7 @@ export class Choice {
         group('Tokens', [option('identity', TYPED.identity)]),
       ].filter(Boolean),
     );
-    if ([...this.select.options].some(({ value }) => value === before)) this.select.value = before;
+    if (this.#touched && [...this.select.options].some(({ value }) => value === before)) this.select.value = before;
     this.#typed();
   }
 
@@ -66,6 +67,11 @@ export class Choice {
     if (selector === null) this.text.focus();
     else this.text.value = '';
     return selector;
+  }
+
+  #chose() {
+    this.#touched = true;
+    this.#typed();
   }
 
   #typed() {

@@ -24,6 +24,8 @@ export class ViewPane {
   #people = [];
   #etag = null;
   #applied = null;
+  /** What the draft was made from: what was in force with that ETag. */
+  #base = null;
   #draft = null;
 
   /** @param {string} room */
@@ -76,9 +78,9 @@ export class ViewPane {
     const now = settings(value);
     const kept = this.#draft && this.isDraft && !force;
     // What changed is the layout alone: that is no conflict.
-    if (!kept || same(now, this.#applied)) this.#etag = etag;
+    if (!kept || same(now, this.#base)) this.#etag = etag;
     this.#applied = now;
-    if (!kept) this.#draft = now;
+    if (!kept) this.#base = this.#draft = now;
     this.#show();
   }
 
@@ -90,15 +92,16 @@ export class ViewPane {
 
   /** Puts the draft into force. */
   async save() {
-    const before = this.#applied;
     try {
       await this.#write();
       announce('View changed');
     } catch (error) {
       if (!isStale(error)) return toast(error.message, 'bad');
       const { value, etag } = await read(this.#path());
-      [this.#applied, this.#etag] = [settings(value), etag];
-      if (same(before, this.#applied)) return this.save();
+      const now = settings(value);
+      const unchanged = same(now, this.#base);
+      [this.#applied, this.#base, this.#etag] = [now, now, etag];
+      if (unchanged) return this.save();
       toast('Somebody else has changed this view. Apply again to replace that, or discard to keep theirs.', 'bad');
       this.#show();
     }
@@ -119,7 +122,7 @@ export class ViewPane {
   async #write() {
     const response = await call('PATCH', this.#path(), { body: this.#draft, etag: this.#etag });
     this.#etag = response.headers.get('ETag');
-    this.#applied = this.#draft = settings(await response.json());
+    this.#applied = this.#base = this.#draft = settings(await response.json());
     this.#show();
   }
 
