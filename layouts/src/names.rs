@@ -3,10 +3,10 @@
 //! Vonage (OpenTok) archive layouts, RFC 6505 §4.2.1.4.2.1 video layouts, and the layouts of FreeSWITCH's
 //! `conference_layouts.conf`, whose canvas is 360 units wide and high.
 
-use crate::{Fit, Layout};
 use crate::fraction::Fraction;
 use crate::layout::{Kind, Strip};
 use crate::region::{Group, Region, Seat};
+use crate::{Fit, Layout};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

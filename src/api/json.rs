@@ -83,9 +83,10 @@ fn lenient<T: DeserializeOwned>(mut value: Value, errors: &mut Vec<FieldError>) 
         let (pointer, fault) = (pointer(error.path()), error.into_inner().to_string());
         if let Some(field) = missing(&fault) {
             let pointer = format!("{pointer}/{field}");
-            let filled = !errors.iter().any(|error| error.pointer == pointer) && stand_in::<T>(&mut value, &pointer);
+            // An item of a list is left out where nothing could stand in for what it lacks.
+            let goes_on = stand_in::<T>(&mut value, &pointer) || take_item(&mut value, &pointer);
             errors.push(FieldError::new(pointer, MISSING));
-            if !filled || errors.len() == MAX_ERRORS {
+            if !goes_on || errors.len() == MAX_ERRORS {
                 return None;
             }
             continue;
@@ -98,6 +99,13 @@ fn lenient<T: DeserializeOwned>(mut value: Value, errors: &mut Vec<FieldError>) 
     }
 }
 
+/// Removes the item of a list that the field at `pointer` belongs to. `false`: it belongs to none.
+fn take_item(value: &mut Value, pointer: &str) -> bool {
+    let Some((item, _)) = pointer.rsplit_once('/') else { return false };
+    let is_item = item.rsplit_once('/').is_some_and(|(list, _)| value.pointer(list).is_some_and(Value::is_array));
+    is_item && take(value, item)
+}
+
 /// The field that serde misses.
 fn missing(fault: &str) -> Option<&str> {
     fault.strip_prefix("missing field `")?.split('`').next()
@@ -106,12 +114,14 @@ fn missing(fault: &str) -> Option<&str> {
 /// Puts something at `pointer` that fits there. `false`: nothing plain does.
 fn stand_in<T: DeserializeOwned>(value: &mut Value, pointer_: &str) -> bool {
     let Some((parent, field)) = pointer_.rsplit_once('/') else { return false };
-    [Value::from(0), Value::from(""), Value::from(false), Value::Array(Vec::new()), Value::Object(Map::new())].into_iter().any(|candidate| {
-        let Some(Value::Object(fields)) = value.pointer_mut(parent) else { return false };
-        fields.insert(field.to_owned(), candidate);
-        let refused = serde_path_to_error::deserialize::<_, T>(&*value).is_err_and(|error| pointer(error.path()).starts_with(pointer_));
-        !refused
-    })
+    [Value::from(0), Value::from(""), Value::from(false), Value::Array(Vec::new()), Value::Object(Map::new())].into_iter().any(
+        |candidate| {
+            let Some(Value::Object(fields)) = value.pointer_mut(parent) else { return false };
+            fields.insert(field.to_owned(), candidate);
+            let refused = serde_path_to_error::deserialize::<_, T>(&*value).is_err_and(|error| pointer(error.path()).starts_with(pointer_));
+            !refused
+        },
+    )
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {

@@ -39,8 +39,8 @@ pub async fn list(State(app): State<App>, Query(paging): Query<Paging>) -> Resul
 #[utoipa::path(post, path = "/v1/rooms", tag = "rooms", request_body = schema::NewRoom,
     responses((status = 201, body = schema::Room, headers(("Location" = String), ("ETag" = String))), (status = 200, body = schema::Room)))]
 pub async fn create(State(app): State<App>, Document(mut document): Document) -> Result<Response, Problem> {
-    let id = take_id(&mut document)?;
-    let wanted: RoomPatch = read(app.layouts.resolve_in(document))?;
+    let id = take_id(&mut document);
+    let (id, wanted): (_, RoomPatch) = Problem::both(id, read(app.layouts.resolve_in(document)))?;
     let (room, created) = app.open(&id, wanted.clone())?;
     let state = room.state().await?;
     if created == Created::Existing && !fulfils(&state, &wanted) {

@@ -35,10 +35,13 @@ pub async fn list(State(app): State<App>, Room(room): Room, Query(paging): Query
 #[utoipa::path(post, path = "/v1/rooms/{room}/views", tag = "views", params(schema::RoomPath), request_body = schema::NewView,
     responses((status = 201, body = schema::View, headers(("Location" = String), ("ETag" = String))), (status = 200, body = schema::View)))]
 pub async fn create(State(app): State<App>, Room(room): Room, Document(mut document): Document) -> Result<Response, Problem> {
-    let missing = |detail| Problem::validation(vec![FieldError::new("/name", detail)]);
-    let name = document.as_object_mut().and_then(|fields| fields.remove("name")).ok_or_else(|| missing("is missing"))?;
-    let Value::String(name) = name else { return Err(missing("must be a string")) };
-    let settings: ViewPatch = read(app.layouts.resolve_in(document))?;
+    let wrong = |detail| Problem::validation(vec![FieldError::new("/name", detail)]);
+    let name = match document.as_object_mut().and_then(|fields| fields.remove("name")) {
+        Some(Value::String(name)) => Ok(name),
+        Some(_) => Err(wrong("must be a string")),
+        None => Err(wrong("is missing")),
+    };
+    let (name, settings): (_, ViewPatch) = Problem::both(name, read(app.layouts.resolve_in(document)))?;
     let (view, made) = app.room(&room)?.put_view(name, settings, Expect::Absent).await?;
     Ok(shown(&room, &view, made))
 }

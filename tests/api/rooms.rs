@@ -279,6 +279,16 @@ async fn everything_that_is_wrong_is_told_at_once() {
         assert!(pointers.contains(pointer), "{pointer} in {pointers:?}");
     }
     assert!(errors.to_string().contains("`auto`, `grid`, `speaker`"), "the allowed list: {errors}");
+    let told = async |path: &str, body: &str| {
+        let errors = world.send(call(Method::POST, path).json(body)).await.json()["errors"].clone();
+        errors.as_array().into_iter().flatten().filter_map(|error| error["pointer"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(told("/v1/rooms", r#"{"locked":3,"max_participants":0}"#).await, ["/room", "/locked", "/max_participants"]);
+    world.send(call(Method::PUT, "/v1/rooms/standup").json("{}")).await;
+    let view = r#"{"audio":{"gains":[{"gain_db":1}]},"canvas":{"width":3},"self":"x"}"#;
+    let mut pointers = told("/v1/rooms/standup/views", view).await;
+    pointers.sort_unstable();
+    assert_eq!(pointers, ["/audio/gains/0/who", "/canvas/width", "/name", "/self"]);
 }
 
 #[tokio::test]

@@ -286,7 +286,10 @@ fn two_are_as_large_as_the_canvas_lets_them_be() {
 fn a_canvas_without_people_says_so_unless_it_shall_not() {
     let said = |layout: &Layout, people| {
         let overlays = layout.arrange(&cast(people), HD, BLACK).overlays;
-        overlays.into_iter().filter_map(|lay| if let Content::Notice { text, .. } = lay.content { Some(text) } else { None }).collect::<Vec<_>>()
+        overlays
+            .into_iter()
+            .filter_map(|lay| if let Content::Notice { text, .. } = lay.content { Some(text) } else { None })
+            .collect::<Vec<_>>()
     };
     for kind in [Kind::Auto, Kind::Grid, Kind::Speaker, Kind::SideBySide, Kind::Pip, Kind::Single] {
         assert_eq!(said(&layout(kind), 0), ["Waiting for others"], "{kind:?}");
