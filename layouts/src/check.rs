@@ -54,15 +54,18 @@ impl Layout {
     /// Everything that is wrong with the values; empty: the layout can be used.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
-        faults.range("/max_tiles", self.max_tiles.into(), 1, MAX_TILES as i64);
-        faults.range("/gap", self.gap.into(), 0, 200);
+        for field in &self.idle {
+            faults.add(format!("/{field}"), format!("has no effect with the type `{}`", name_of(self.kind)));
+        }
+        for (field, value, least, most) in [("max_tiles", self.max_tiles, 1, MAX_TILES as i64), ("gap", self.gap, 0, 200)] {
+            if !self.idle.contains(&field) {
+                faults.range(&format!("/{field}"), value.into(), least, most);
+            }
+        }
         faults.range("/active_speaker/attack_ms", self.active_speaker.attack_ms.into(), 0, 10_000);
         faults.range("/active_speaker/hold_ms", self.active_speaker.hold_ms.into(), 0, 60_000);
         faults.range("/active_speaker/min_level_dbov", self.active_speaker.min_level_dbov.into(), -127, 0);
         faults.range("/transition/ms", self.transition.ms.into(), 0, 5000);
-        for field in &self.idle {
-            faults.add(format!("/{field}"), format!("has no effect with the type `{}`", name_of(self.kind)));
-        }
         if self.empty.graphemes(true).count() > MAX_GRAPHEMES {
             faults.add("/empty", format!("more than {MAX_GRAPHEMES} characters"));
         }

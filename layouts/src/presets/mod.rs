@@ -35,6 +35,8 @@ pub const MAX_TILES: usize = 49;
 
 /// The letters of a notice are this fraction of the canvas's shorter side.
 const NOTICE: u32 = 20;
+/// Smaller letters cannot be read.
+const LEAST_NOTICE: u32 = 8;
 
 /// What a camera may lose to cropping before [`Fit::Auto`] shows it whole, in percent.
 const MAX_CROP_PERCENT: u64 = 30;
@@ -104,13 +106,14 @@ fn overlays(stage: &Stage<'_>, empty: bool) -> Vec<Lay> {
     pictures.into_iter().chain(notice).chain(stage.layout.overlays.iter().filter_map(|overlay| overlay.lay(stage.canvas))).collect()
 }
 
-/// What stands on a canvas without people, so that it does not look broken.
+/// What stands on a canvas without people, so that it does not look broken; nothing where it could not be read.
 fn notice(stage: &Stage<'_>) -> Option<Lay> {
     let Size { width, height } = stage.canvas;
-    let content = Content::Notice { text: stage.layout.empty.clone(), size: (width.min(height) / NOTICE).max(8) };
+    let size = width.min(height) / NOTICE;
+    let content = Content::Notice { text: stage.layout.empty.clone(), size };
     let area = Rect::new(0, 0, width, height);
     let lay = Lay { content, area, corner: Corner::TopLeft, opacity: u8::MAX, below: true };
-    (!stage.layout.empty.is_empty()).then_some(lay)
+    (size >= LEAST_NOTICE && !stage.layout.empty.is_empty()).then_some(lay)
 }
 
 /// Whether the layout means to show everybody, so that those who are not seen are missed.
