@@ -44,6 +44,21 @@ function authorization() {
 }
 
 /**
+ * A token for one room, for connections and pages that take no API key; undefined where nobody is asked for any.
+ *
+ * @param {string} room
+ * @param {object} grants - such as {join: true}
+ * @returns {Promise<string | undefined>}
+ */
+export async function roomToken(room, grants) {
+  if (!credentials.get()) return undefined;
+  // An identity has one connection: each window needs its own.
+  const identity = `console-${Math.random().toString(36).slice(2, 10)}`;
+  const response = await call('POST', '/v1/tokens', { body: { identity, room, ...grants } });
+  return (await response.json()).token;
+}
+
+/**
  * One request. Objects are sent as JSON (merge-patch with PATCH).
  *
  * @param {string} method

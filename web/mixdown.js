@@ -96,7 +96,7 @@ export async function join(options) {
 /**
  * Plays a room without joining it.
  *
- * @param {{room: string, url?: string, view?: string, token?: string, iceServers?: RTCIceServer[], iceTransportPolicy?: RTCIceTransportPolicy}} options
+ * @param {{room: string, url?: string, view?: string, name?: string, token?: string, iceServers?: RTCIceServer[], iceTransportPolicy?: RTCIceTransportPolicy}} options
  * @returns {Promise<Player>}
  */
 export async function watch(options) {
@@ -116,7 +116,12 @@ function endpoint(path, { url }, query) {
 export class Player extends Live {
   /** Use {@link watch}. */
   constructor(options) {
-    super(options, endpoint(`/whep/${encodeURIComponent(options.room)}`, options, { view: options.view }));
+    super(options, endpoint(`/whep/${encodeURIComponent(options.room)}`, options, { view: options.view, name: options.name }));
+  }
+
+  /** Own id as a viewer; null until the answer has come. @returns {string | null} */
+  get id() {
+    return this.line.session?.location?.pathname.split('/').pop() ?? null;
   }
 
   /** @protected */

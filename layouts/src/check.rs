@@ -5,6 +5,7 @@ use crate::draw::text::{MAX_GRAPHEMES, sanitise};
 use crate::fraction::Fraction;
 use crate::image::Image;
 use crate::layout::Kind;
+use crate::names::name_of;
 use crate::overlay::Overlay;
 use crate::presets::MAX_TILES;
 use crate::region::{Group, Region, Seat};
@@ -53,12 +54,21 @@ impl Layout {
     /// Everything that is wrong with the values; empty: the layout can be used.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
-        faults.range("/max_tiles", self.max_tiles.into(), 1, MAX_TILES as i64);
-        faults.range("/gap", self.gap.into(), 0, 200);
+        for field in &self.idle {
+            faults.add(format!("/{field}"), format!("has no effect with the type `{}`", name_of(self.kind)));
+        }
+        for (field, value, least, most) in [("max_tiles", self.max_tiles, 1, MAX_TILES as i64), ("gap", self.gap, 0, 200)] {
+            if !self.idle.contains(&field) {
+                faults.range(&format!("/{field}"), value.into(), least, most);
+            }
+        }
         faults.range("/active_speaker/attack_ms", self.active_speaker.attack_ms.into(), 0, 10_000);
         faults.range("/active_speaker/hold_ms", self.active_speaker.hold_ms.into(), 0, 60_000);
         faults.range("/active_speaker/min_level_dbov", self.active_speaker.min_level_dbov.into(), -127, 0);
         faults.range("/transition/ms", self.transition.ms.into(), 0, 5000);
+        if self.empty.graphemes(true).count() > MAX_GRAPHEMES {
+            faults.add("/empty", format!("more than {MAX_GRAPHEMES} characters"));
+        }
         faults.overlays(&self.overlays);
         self.check_places(&mut faults);
         faults.found
@@ -323,6 +333,24 @@ mod tests {
             pointers(r#"{"type":"custom","groups":[{"max":4,"regions":[{}]},{"max":4,"regions":[]}]}"#),
             ["/groups/1/max", "/groups/1/regions"]
         );
+    }
+
+    #[test]
+    fn an_option_without_effect_on_its_type_is_a_fault_and_is_never_written() {
+        assert_eq!(pointers(r#"{"type":"grid","strip":"bottom","corner":"top_left","gap":8}"#), ["/strip", "/corner"]);
+        assert_eq!(pointers(r#"{"type":"speaker","strip":"left","corner":"top_left"}"#), ["/corner"]);
+        assert_eq!(pointers(r#"{"type":"pip","max_tiles":3,"gap":2,"strip":"top","corner":"top_left"}"#), ["/max_tiles", "/gap", "/strip"]);
+        assert_eq!(pointers(r#"{"type":"bestFit","strip":"left"}"#), ["/strip"]);
+        let all = ["max_tiles", "gap", "order", "strip", "corner"];
+        for kind in ["auto", "grid", "speaker", "presentation", "side_by_side", "pip", "single"] {
+            let bare: Layout = serde_json::from_str(&format!(r#"{{"type":"{kind}"}}"#)).unwrap();
+            let written = serde_json::to_value(&bare).unwrap();
+            let faults = |field: &str, value: &str| !pointers(&format!(r#"{{"type":"{kind}","{field}":{value}}}"#)).is_empty();
+            for (field, value) in all.iter().zip(["4", "4", r#""name""#, r#""left""#, r#""top_left""#]) {
+                assert_eq!(faults(field, value), written.get(field).is_none(), "{kind} {field}");
+            }
+            assert_eq!(serde_json::from_value::<Layout>(written).unwrap(), bare, "{kind}");
+        }
     }
 
     #[test]

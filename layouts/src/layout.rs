@@ -8,7 +8,7 @@ use crate::overlay::Overlay;
 use crate::region::{Group, Region};
 use crate::{Cast, Scene};
 use mixdown_codecs::Size;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
@@ -126,10 +126,9 @@ impl Easing {
 }
 
 /// A layout: the rule that turns a cast into a scene.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Wire")]
 pub struct Layout {
-    #[serde(rename = "type")]
     pub kind: Kind,
     pub fit: Fit,
     pub max_tiles: u32,
@@ -141,12 +140,29 @@ pub struct Layout {
     pub corner: Corner,
     pub active_speaker: ActiveSpeaker,
     pub transition: Transition,
+    /// What the canvas says while nobody is in the picture; nothing where this is empty.
+    pub empty: String,
     /// Bottom to top.
     pub overlays: Vec<Overlay>,
     /// Of `custom`, unless there are groups.
     pub regions: Vec<Region>,
     /// Of `custom`: the first whose `max` is not below the number of people, else the last.
     pub groups: Vec<Group>,
+    /// What was written beside a type on which it has no effect: a fault, never kept.
+    pub idle: Vec<&'static str>,
+}
+
+impl Kind {
+    /// Fields that have no effect on this type. Regions and groups are apart: none of them is always allowed.
+    pub(crate) const fn idle(self) -> &'static [&'static str] {
+        match self {
+            Self::Auto | Self::Speaker | Self::Presentation => &["corner"],
+            Self::Grid => &["strip", "corner"],
+            Self::SideBySide | Self::Custom => &["max_tiles", "strip", "corner"],
+            Self::Pip => &["max_tiles", "gap", "strip"],
+            Self::Single => &["max_tiles", "gap", "order", "strip", "corner"],
+        }
+    }
 }
 
 impl Default for Layout {
@@ -162,10 +178,59 @@ impl Default for Layout {
             corner: Corner::BottomRight,
             active_speaker: ActiveSpeaker::default(),
             transition: Transition::default(),
+            empty: "Waiting for others".into(),
             overlays: Vec::new(),
             regions: Vec::new(),
             groups: Vec::new(),
+            idle: Vec::new(),
         }
+    }
+}
+
+/// What has an effect on the type: so that what is read can be written back.
+impl Serialize for Layout {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            #[serde(rename = "type")]
+            kind: Kind,
+            fit: Fit,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            max_tiles: Option<u32>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            gap: Option<u32>,
+            labels: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            order: Option<Order>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            strip: Option<Strip>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            corner: Option<Corner>,
+            active_speaker: ActiveSpeaker,
+            transition: Transition,
+            empty: &'a str,
+            overlays: &'a [Overlay],
+            regions: &'a [Region],
+            groups: &'a [Group],
+        }
+        let works = |field: &str| !self.kind.idle().contains(&field);
+        let written = Written {
+            kind: self.kind,
+            fit: self.fit,
+            max_tiles: works("max_tiles").then_some(self.max_tiles),
+            gap: works("gap").then_some(self.gap),
+            labels: self.labels,
+            order: works("order").then_some(self.order),
+            strip: works("strip").then_some(self.strip),
+            corner: works("corner").then_some(self.corner),
+            active_speaker: self.active_speaker,
+            transition: self.transition,
+            empty: &self.empty,
+            overlays: &self.overlays,
+            regions: &self.regions,
+            groups: &self.groups,
+        };
+        written.serialize(serializer)
     }
 }
 
@@ -183,7 +248,7 @@ impl Layout {
 }
 
 /// A layout as it is written: what a named `type` brings along gives way to what is said beside it.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Wire {
     #[serde(rename = "type")]
@@ -192,14 +257,20 @@ struct Wire {
     fit: Option<Fit>,
     #[serde(deserialize_with = "given")]
     max_tiles: Option<u32>,
-    gap: u32,
-    labels: bool,
-    order: Order,
+    #[serde(deserialize_with = "given")]
+    gap: Option<u32>,
+    #[serde(deserialize_with = "given")]
+    labels: Option<bool>,
+    #[serde(deserialize_with = "given")]
+    order: Option<Order>,
     #[serde(deserialize_with = "given")]
     strip: Option<Strip>,
-    corner: Corner,
+    #[serde(deserialize_with = "given")]
+    corner: Option<Corner>,
     active_speaker: ActiveSpeaker,
     transition: Transition,
+    #[serde(deserialize_with = "given")]
+    empty: Option<String>,
     overlays: Vec<Overlay>,
     #[serde(deserialize_with = "given")]
     regions: Option<Vec<Region>>,
@@ -212,25 +283,18 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
     T::deserialize(deserializer).map(Some)
 }
 
-impl Default for Wire {
-    fn default() -> Self {
-        let Layout { gap, labels, order, corner, active_speaker, transition, overlays, .. } = Layout::default();
-        let (fit, max_tiles, strip, regions, groups) = Default::default();
-        Self {
-            named: Named::default(),
-            fit,
-            max_tiles,
-            gap,
-            labels,
-            order,
-            strip,
-            corner,
-            active_speaker,
-            transition,
-            overlays,
-            regions,
-            groups,
-        }
+impl Wire {
+    /// What was said though it has no effect.
+    fn idle(&self) -> Vec<&'static str> {
+        let said = [
+            ("max_tiles", self.max_tiles.is_some()),
+            ("gap", self.gap.is_some()),
+            ("order", self.order.is_some()),
+            ("strip", self.strip.is_some()),
+            ("corner", self.corner.is_some()),
+        ];
+        let idle = self.named.kind.idle();
+        said.into_iter().filter(|(field, said)| *said && idle.contains(field)).map(|(field, _)| field).collect()
     }
 }
 
@@ -242,22 +306,25 @@ impl From<Named> for Layout {
 
 impl From<Wire> for Layout {
     fn from(wire: Wire) -> Self {
+        let idle = wire.idle();
         let Named { kind, fit, max_tiles, strip, regions, groups } = wire.named;
         let usual = Self::default();
         Self {
             kind,
             fit: wire.fit.or(fit).unwrap_or(usual.fit),
             max_tiles: wire.max_tiles.or(max_tiles).unwrap_or(usual.max_tiles),
-            gap: wire.gap,
-            labels: wire.labels,
-            order: wire.order,
+            gap: wire.gap.unwrap_or(usual.gap),
+            labels: wire.labels.unwrap_or(usual.labels),
+            order: wire.order.unwrap_or(usual.order),
             strip: wire.strip.or(strip).unwrap_or(usual.strip),
-            corner: wire.corner,
+            corner: wire.corner.unwrap_or(usual.corner),
             active_speaker: wire.active_speaker,
             transition: wire.transition,
+            empty: wire.empty.unwrap_or(usual.empty),
             overlays: wire.overlays,
             regions: wire.regions.unwrap_or(regions),
             groups: wire.groups.unwrap_or(groups),
+            idle,
         }
     }
 }

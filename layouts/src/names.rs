@@ -3,12 +3,13 @@
 //! Vonage (OpenTok) archive layouts, RFC 6505 §4.2.1.4.2.1 video layouts, and the layouts of FreeSWITCH's
 //! `conference_layouts.conf`, whose canvas is 360 units wide and high.
 
-use crate::Fit;
 use crate::fraction::Fraction;
 use crate::layout::{Kind, Strip};
 use crate::region::{Group, Region, Seat};
+use crate::{Fit, Layout};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// A `type` and what its name says beyond it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,12 +62,24 @@ impl Named {
 }
 
 /// Takes from `document`, a layout as JSON, what a change of `type` by the merge-patch `patch` replaces: so that
-/// `{"type": "quad-view"}` has its four tiles, and regions go with the custom layout that they belonged to.
-pub fn make_way(document: &mut serde_json::Value, patch: &serde_json::Value) {
-    let (Some(fields), Some(name)) = (document.as_object_mut(), patch.get("type").and_then(serde_json::Value::as_str)) else { return };
-    for field in named(name).iter().flat_map(Named::brings) {
+/// `{"type": "quad-view"}` has its four tiles, and what has no effect on the new type goes with the old one. Gives the fields
+/// that went although somebody had chosen them.
+pub fn make_way(document: &mut Value, patch: &Value) -> Vec<&'static str> {
+    let new = patch.get("type").and_then(Value::as_str).and_then(named);
+    let (Some(fields), Some(new)) = (document.as_object_mut(), new) else { return Vec::new() };
+    for field in new.brings() {
         fields.remove(field);
     }
+    let usual = serde_json::to_value(Layout { kind: Kind::Speaker, ..Layout::default() }).unwrap_or_default();
+    // The corner's usual value is written for its own type alone.
+    let usual = |field: &str| if field == "corner" { Some("bottom_right".into()) } else { usual.get(field).cloned() };
+    let gone = new.kind.idle().iter().filter_map(|field| fields.remove(*field).map(|value| (*field, value)));
+    gone.filter(|(field, value)| usual(field).as_ref() != Some(value)).map(|(field, _)| field).collect()
+}
+
+/// Our name of a kind.
+pub(crate) fn name_of(kind: Kind) -> &'static str {
+    OWN.iter().find(|(_, own)| *own == kind).map_or("", |(name, _)| name)
 }
 
 /// The layout that goes by `name`, ours or another system's.
@@ -199,7 +212,6 @@ fn groups(names: &[&str]) -> Named {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Layout;
 
     const OTHERS: [&str; 35] = [
         "bestFit",
@@ -279,6 +291,21 @@ mod tests {
         assert_eq!(patched(r#"{"type":"3up+4"}"#, r#"{"type":"grid"}"#).faults(), []);
         assert_eq!(patched(r#"{"type":"3up_plus"}"#, r#"{"type":"1up_top_left+5"}"#), layout(r#"{"type":"1up_top_left+5"}"#));
         assert_eq!(patched(r#"{"type":"3up+4"}"#, r#"{"type":"custom","gap":2}"#).regions, layout(r#"{"type":"3up+4"}"#).regions);
+    }
+
+    #[test]
+    fn what_has_no_effect_on_a_new_type_goes_and_is_told_unless_it_was_nobodys_choice() {
+        let gone = |before: &str, patch: &str| {
+            let mut document = serde_json::to_value(layout(before)).unwrap();
+            make_way(&mut document, &serde_json::from_str(patch).unwrap())
+        };
+        let chosen = r#"{"type":"speaker","strip":"left","gap":8,"max_tiles":9,"order":"name"}"#;
+        assert_eq!(gone(chosen, r#"{"type":"single"}"#), ["max_tiles", "gap", "order", "strip"]);
+        assert_eq!(gone(chosen, r#"{"type":"grid"}"#), ["strip"]);
+        assert_eq!(gone(chosen, r#"{"gap":2}"#), Vec::<&str>::new());
+        assert_eq!(gone(r#"{"type":"speaker"}"#, r#"{"type":"single"}"#), Vec::<&str>::new());
+        assert_eq!(gone(r#"{"type":"pip"}"#, r#"{"type":"grid"}"#), Vec::<&str>::new());
+        assert_eq!(gone(r#"{"type":"pip","corner":"top_left"}"#, r#"{"type":"grid"}"#), ["corner"]);
     }
 
     #[test]

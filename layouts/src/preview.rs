@@ -58,6 +58,8 @@ pub enum Code {
     Overflow,
     /// The canvas has fewer pictures per second than a seat is promised.
     FrameRate,
+    /// An option went that has no effect on the new type.
+    Dropped,
 }
 
 /// Applies `layout` to `cast` on an even `canvas` with `fps` pictures per second. Of [faults](Layout::faults) it may have those of
@@ -86,7 +88,8 @@ pub fn preview(layout: &Layout, cast: &Cast, canvas: Size, fps: u32, background:
     let free = |index: &usize| !places.iter().any(|place| place.region == Some(*index));
     let free: Vec<usize> = (0..regions.len()).filter(free).collect();
     places.extend(free.iter().map(|index| Place { region: Some(*index), person: None, kind: None, rect: regions[*index].rect(canvas) }));
-    places.extend(scene.overlays.iter().map(|lay| Place { region: None, person: None, kind: None, rect: lay.area }));
+    let told = scene.overlays.iter().filter(|lay| !matches!(lay.content, Content::Notice { .. }));
+    places.extend(told.map(|lay| Place { region: None, person: None, kind: None, rect: lay.area }));
     let free = free.into_iter().filter_map(|index| sign(index, &regions[index], canvas)).collect();
     Preview { places, scene, warnings: warnings.0, free }
 }
@@ -106,6 +109,14 @@ fn sign(index: usize, region: &Region, canvas: Size) -> Option<Lay> {
     let text = region.id.clone().unwrap_or_else(|| format!("region {index}"));
     let content = Content::Plate { text: format!("{text}: {seat}"), subtitle: String::new(), size: canvas.height / 30 };
     Some(Lay { content, area: region.rect(canvas), corner: Corner::TopLeft, opacity: u8::MAX, below: false })
+}
+
+impl Warning {
+    /// An option of the layout before that a change of its type has taken away.
+    pub fn dropped(at: &str, field: &str, kind: &str) -> Self {
+        let detail = format!("was taken away: it has no effect with the type `{kind}`");
+        Self { pointer: format!("{at}/{field}"), code: Code::Dropped, detail }
+    }
 }
 
 impl Preview {

@@ -90,6 +90,11 @@ pub enum Content {
         image: Image,
         fit: Fit,
     },
+    /// One quiet line in the middle of its area, without a plate.
+    Notice {
+        text: String,
+        size: u32,
+    },
 }
 
 /// A rectangle of `size` in a corner of `area`, which is no smaller; even where both are.

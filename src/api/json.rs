@@ -12,6 +12,9 @@ pub const MAX_DEPTH: usize = 32;
 /// More bad values than these are not listed.
 const MAX_ERRORS: usize = 32;
 
+/// What is told of a field that has to be there.
+const MISSING: &str = "is missing";
+
 /// Below it, a double that is whole is exactly that integer: 2⁵³.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -38,7 +41,11 @@ pub fn read<T: DeserializeOwned + Check>(value: Value) -> Result<T, Problem> {
     let mut errors = Vec::new();
     let read = lenient::<T>(value, &mut errors);
     if let Some(read) = &read {
-        read.check("", &mut errors);
+        let absent: Vec<String> = errors.iter().filter(|error| error.detail == MISSING).map(|error| error.pointer.clone()).collect();
+        let mut wrong = Vec::new();
+        read.check("", &mut wrong);
+        // What stands in for a missing value is nobody's fault.
+        errors.extend(wrong.into_iter().filter(|error| !absent.contains(&error.pointer)));
     }
     match read {
         Some(read) if errors.is_empty() => Ok(read),
@@ -66,7 +73,7 @@ pub fn merge(target: &mut Value, patch: Value) {
 }
 
 /// Reads `T`; where a value does not fit, notes it, takes it out and tries again, so that the
-/// values behind it are looked at too.
+/// values behind it are looked at too. Where one is missing, something stands in for it meanwhile.
 fn lenient<T: DeserializeOwned>(mut value: Value, errors: &mut Vec<FieldError>) -> Option<T> {
     loop {
         let error = match serde_path_to_error::deserialize::<_, T>(&value) {
@@ -74,12 +81,47 @@ fn lenient<T: DeserializeOwned>(mut value: Value, errors: &mut Vec<FieldError>) 
             Err(error) => error,
         };
         let (pointer, fault) = (pointer(error.path()), error.into_inner().to_string());
+        if let Some(field) = missing(&fault) {
+            let pointer = format!("{pointer}/{field}");
+            // An item of a list is left out where nothing could stand in for what it lacks.
+            let goes_on = stand_in::<T>(&mut value, &pointer) || take_item(&mut value, &pointer);
+            errors.push(FieldError::new(pointer, MISSING));
+            if !goes_on || errors.len() == MAX_ERRORS {
+                return None;
+            }
+            continue;
+        }
         let taken = !pointer.is_empty() && take(&mut value, &pointer);
         errors.push(FieldError::new(pointer, fault));
         if !taken || errors.len() == MAX_ERRORS {
             return None;
         }
     }
+}
+
+/// Removes the item of a list that the field at `pointer` belongs to. `false`: it belongs to none.
+fn take_item(value: &mut Value, pointer: &str) -> bool {
+    let Some((item, _)) = pointer.rsplit_once('/') else { return false };
+    let is_item = item.rsplit_once('/').is_some_and(|(list, _)| value.pointer(list).is_some_and(Value::is_array));
+    is_item && take(value, item)
+}
+
+/// The field that serde misses.
+fn missing(fault: &str) -> Option<&str> {
+    fault.strip_prefix("missing field `")?.split('`').next()
+}
+
+/// Puts something at `pointer` that fits there. `false`: nothing plain does.
+fn stand_in<T: DeserializeOwned>(value: &mut Value, pointer_: &str) -> bool {
+    let Some((parent, field)) = pointer_.rsplit_once('/') else { return false };
+    [Value::from(0), Value::from(""), Value::from(false), Value::Array(Vec::new()), Value::Object(Map::new())].into_iter().any(
+        |candidate| {
+            let Some(Value::Object(fields)) = value.pointer_mut(parent) else { return false };
+            fields.insert(field.to_owned(), candidate);
+            let refused = serde_path_to_error::deserialize::<_, T>(&*value).is_err_and(|error| pointer(error.path()).starts_with(pointer_));
+            !refused
+        },
+    )
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -262,6 +304,33 @@ mod tests {
         let value = parse(br#"{"name":3,"inner":{"fps":61}}"#).expect("JSON");
         let problem = read::<Outer>(value).expect_err("refused");
         assert_eq!(problem.errors.len(), 2, "wrong types and wrong ranges together: {problem:?}");
+    }
+
+    #[test]
+    fn missing_fields_are_told_with_all_else_and_what_stands_in_for_them_is_not() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Needs {
+            who: String,
+            count: u8,
+            list: Vec<String>,
+            rest: Outer,
+        }
+
+        impl Check for Needs {
+            fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
+                if self.who.is_empty() {
+                    errors.push(FieldError::new(format!("{at}/who"), "not empty"));
+                }
+                self.rest.check(&format!("{at}/rest"), errors);
+                assert!(self.list.is_empty() && self.count == 0, "stand-ins");
+            }
+        }
+
+        let problem = read::<Needs>(parse(br#"{"x":1,"rest":{"inner":{"fps":61}}}"#).expect("JSON")).expect_err("refused");
+        let mut told: Vec<_> = problem.errors.iter().map(|error| (error.pointer.as_str(), error.detail == MISSING)).collect();
+        told.sort_unstable();
+        assert_eq!(told, [("/count", true), ("/list", true), ("/rest/inner/fps", false), ("/who", true), ("/x", false)]);
     }
 
     #[test]

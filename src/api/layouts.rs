@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use mixdown_layouts::Layout;
+use mixdown_layouts::names::make_way;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -139,7 +140,11 @@ impl Saved {
 }
 
 fn load(file: &Path) -> Option<Layout> {
-    read(serde_json::from_slice(&std::fs::read(file).ok()?).ok()?).ok()
+    let mut layout: Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    // Earlier versions wrote options without effect too.
+    let kind = json!({"type": layout.get("type").cloned().unwrap_or_else(|| "auto".into())});
+    make_way(&mut layout, &kind);
+    read(layout).ok()
 }
 
 /// The new file takes the old one's place at once, or not at all.

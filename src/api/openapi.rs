@@ -44,6 +44,7 @@ pub fn document(described: OpenApi) -> String {
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut).into_iter().flatten();
     schemas.filter(|(name, _)| taken.contains(*name)).for_each(|(_, schema)| refuse_unknown(schema));
     describe_patches(&mut document);
+    describe_changes(&mut document);
     document.to_string()
 }
 
@@ -153,6 +154,25 @@ fn describe_patches(document: &mut Value) {
         if let Some(name) = name.map(str::to_owned) {
             *reference = patch_of(&name, &mut schemas).into();
         }
+    }
+    document["components"]["schemas"] = schemas.into();
+}
+
+/// What answers a merge-patch of a layout says also what a change of its type took away.
+fn describe_changes(document: &mut Value) {
+    let mut schemas = document["components"]["schemas"].as_object().cloned().unwrap_or_default();
+    let items = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    for operation in items.filter_map(|item| item.get_mut("patch")) {
+        let Some(reference) = operation.pointer_mut("/responses/200/content/application~1json/schema/$ref") else { continue };
+        let name = reference.as_str().and_then(|text| text.strip_prefix(SCHEMAS)).filter(|name| ["Layout", "View", "Room"].contains(name));
+        let Some((name, mut schema)) = name.and_then(|name| Some((format!("Changed{name}"), schemas.get(name)?.clone()))) else { continue };
+        schema["properties"]["warnings"] = json!({
+            "type": "array",
+            "items": {"$ref": format!("{SCHEMAS}PreviewWarning")},
+            "description": "Options that a change of type took away because they have no effect on the new one; absent where there are none.",
+        });
+        *reference = format!("{SCHEMAS}{name}").into();
+        schemas.insert(name, schema);
     }
     document["components"]["schemas"] = schemas.into();
 }

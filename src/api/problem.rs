@@ -116,6 +116,18 @@ impl Problem {
         Self { errors, ..Self::new(code, detail) }
     }
 
+    /// Both, or what is wrong with either.
+    pub fn both<A, B>(one: Result<A, Self>, other: Result<B, Self>) -> Result<(A, B), Self> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok((one, other)),
+            (Err(one), Err(other)) if one.errors == other.errors => Err(one),
+            (Err(one), Err(other)) if !one.errors.is_empty() && !other.errors.is_empty() => {
+                Err(Self::validation([one.errors, other.errors].concat()))
+            }
+            (Err(problem), _) | (_, Err(problem)) => Err(problem),
+        }
+    }
+
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));

@@ -7,7 +7,7 @@ use super::json::{Check, merge, read};
 use super::page::{Page, Paging};
 use super::problem::{Code, FieldError, Problem};
 use super::schema;
-use super::views::over;
+use super::views::{Changed, over};
 use crate::conference::directory::Created;
 use crate::conference::handle::{Refusal, RoomHandle};
 use crate::ids::RoomId;
@@ -17,6 +17,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mixdown_layouts::Layout;
+use mixdown_layouts::preview::Warning;
 use serde_json::{Value, json};
 
 /// How often a change is tried again when somebody else changed the room in between.
@@ -38,8 +39,8 @@ pub async fn list(State(app): State<App>, Query(paging): Query<Paging>) -> Resul
 #[utoipa::path(post, path = "/v1/rooms", tag = "rooms", request_body = schema::NewRoom,
     responses((status = 201, body = schema::Room, headers(("Location" = String), ("ETag" = String))), (status = 200, body = schema::Room)))]
 pub async fn create(State(app): State<App>, Document(mut document): Document) -> Result<Response, Problem> {
-    let id = take_id(&mut document)?;
-    let wanted: RoomPatch = read(app.layouts.resolve_in(document))?;
+    let id = take_id(&mut document);
+    let (id, wanted): (_, RoomPatch) = Problem::both(id, read(app.layouts.resolve_in(document)))?;
     let (room, created) = app.open(&id, wanted.clone())?;
     let state = room.state().await?;
     if created == Created::Existing && !fulfils(&state, &wanted) {
@@ -68,7 +69,7 @@ pub async fn put(State(app): State<App>, Room(id): Room, if_match: IfMatch, Docu
     let (room, created) = app.open(&id, wanted.clone())?;
     let shown = match created {
         Created::New => shown(&room.state().await?, Created::New),
-        Created::Existing => change(&room, &if_match, |_| Ok(wanted.clone())).await?,
+        Created::Existing => change(&room, &if_match, |_| Ok((wanted.clone(), Vec::new()))).await?,
     };
     // Who was refused has prepared nothing.
     room.keep();
@@ -82,14 +83,14 @@ pub async fn put(State(app): State<App>, Room(id): Room, if_match: IfMatch, Docu
 pub async fn patch(State(app): State<App>, Room(id): Room, if_match: IfMatch, Document(patch): Document) -> Result<Response, Problem> {
     let room = app.room(&id)?;
     change(&room, &if_match, |state| {
-        let mut settings = settings(state);
+        let (mut settings, mut warnings) = (settings(state), Vec::new());
         let mut patch = patch.clone();
         if let Some(layout) = patch.as_object_mut().and_then(|fields| fields.remove("layout")) {
-            settings["layout"] = over(&app, settings["layout"].take(), layout);
+            (settings["layout"], warnings) = over(&app, "/layout", settings["layout"].take(), layout);
         }
         merge(&mut settings, patch);
         // What the patch takes away takes its default.
-        read(settings).map(|wanted| whole(&app, wanted))
+        Ok((whole(&app, read(settings)?), warnings))
     })
     .await
 }
@@ -109,13 +110,14 @@ pub async fn delete(State(app): State<App>, Room(id): Room, if_match: IfMatch) -
 async fn change(
     room: &RoomHandle,
     if_match: &IfMatch,
-    compute: impl Fn(&RoomState) -> Result<RoomPatch, Problem>,
+    compute: impl Fn(&RoomState) -> Result<(RoomPatch, Vec<Warning>), Problem>,
 ) -> Result<Response, Problem> {
     for _ in 0..TRIES {
         let state = room.state().await?;
         if_match.check(&etag(state.etag))?;
-        match room.patch_room(compute(&state)?, Some(state.etag)).await {
-            Ok(state) => return Ok(shown(&state, Created::Existing)),
+        let (settings, warnings) = compute(&state)?;
+        match room.patch_room(settings, Some(state.etag)).await {
+            Ok(state) => return Ok(json(&Changed { now: &state, warnings }, Some(&etag(state.etag)))),
             Err(Refusal::Stale { .. }) if if_match.is_absent() => {}
             Err(refusal) => return Err(refusal.into()),
         }

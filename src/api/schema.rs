@@ -391,7 +391,7 @@ pub struct PreviewRegion {
 pub struct PreviewWarning {
     /// RFC 6901 pointer into the layout.
     pointer: String,
-    /// `overlap`, `off_canvas`, `text_too_small`, `seat_empty`, `overflow` or `frame_rate`.
+    /// `overlap`, `off_canvas`, `text_too_small`, `seat_empty`, `overflow`, `frame_rate` or `dropped`.
     code: String,
     detail: String,
 }

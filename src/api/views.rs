@@ -20,7 +20,8 @@ use axum::response::{IntoResponse, Response};
 use mixdown_layouts::Layout;
 use mixdown_layouts::draw::rgb::{Format, encode};
 use mixdown_layouts::names::make_way;
-use serde::Deserialize;
+use mixdown_layouts::preview::Warning;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The room's views.
@@ -34,10 +35,13 @@ pub async fn list(State(app): State<App>, Room(room): Room, Query(paging): Query
 #[utoipa::path(post, path = "/v1/rooms/{room}/views", tag = "views", params(schema::RoomPath), request_body = schema::NewView,
     responses((status = 201, body = schema::View, headers(("Location" = String), ("ETag" = String))), (status = 200, body = schema::View)))]
 pub async fn create(State(app): State<App>, Room(room): Room, Document(mut document): Document) -> Result<Response, Problem> {
-    let missing = |detail| Problem::validation(vec![FieldError::new("/name", detail)]);
-    let name = document.as_object_mut().and_then(|fields| fields.remove("name")).ok_or_else(|| missing("is missing"))?;
-    let Value::String(name) = name else { return Err(missing("must be a string")) };
-    let settings: ViewPatch = read(app.layouts.resolve_in(document))?;
+    let wrong = |detail| Problem::validation(vec![FieldError::new("/name", detail)]);
+    let name = match document.as_object_mut().and_then(|fields| fields.remove("name")) {
+        Some(Value::String(name)) => Ok(name),
+        Some(_) => Err(wrong("must be a string")),
+        None => Err(wrong("is missing")),
+    };
+    let (name, settings): (_, ViewPatch) = Problem::both(name, read(app.layouts.resolve_in(document)))?;
     let (view, made) = app.room(&room)?.put_view(name, settings, Expect::Absent).await?;
     Ok(shown(&room, &view, made))
 }
@@ -111,17 +115,17 @@ pub async fn patch(
 ) -> Result<Response, Problem> {
     let room = app.room(&room)?;
     let changed = change(&room, &view, &if_match, |view| {
-        let mut document = settings(view);
+        let (mut document, mut warnings) = (settings(view), Vec::new());
         let mut patch = patch.clone();
         if let Some(layout) = patch.as_object_mut().and_then(|fields| fields.remove("layout")) {
-            document["layout"] = over(&app, json!(view.layout), layout);
+            (document["layout"], warnings) = over(&app, "/layout", json!(view.layout), layout);
         }
         merge(&mut document, patch);
         // What the patch takes away takes its default.
-        read(document)
+        Ok((read(document)?, warnings))
     });
-    let view = changed.await?;
-    Ok(json(&view, Some(&etag(view.etag))))
+    let (view, warnings) = changed.await?;
+    Ok(json(&Changed { now: &view, warnings }, Some(&etag(view.etag))))
 }
 
 /// The view's layout.
@@ -143,10 +147,10 @@ pub async fn put_layout(
     Document(layout): Document,
 ) -> Result<Response, Problem> {
     let layout = app.layouts.resolve(layout).0;
-    change_layout(&app.room(&room)?, &view, &if_match, |_| layout.clone()).await
+    change_layout(&app.room(&room)?, &view, &if_match, |_| (layout.clone(), Vec::new())).await
 }
 
-/// Change the layout (RFC 7396).
+/// Change the layout (RFC 7396). What has no effect on a new type goes, and is told in `warnings`.
 #[utoipa::path(patch, path = "/v1/rooms/{room}/views/{view}/layout", tag = "views", params(schema::ViewPath),
     request_body(content = schema::Layout, content_type = "application/merge-patch+json"),
     responses((status = 200, body = schema::Layout, headers(("ETag" = String)))))]
@@ -157,7 +161,7 @@ pub async fn patch_layout(
     if_match: IfMatch,
     Document(patch): Document,
 ) -> Result<Response, Problem> {
-    let merged = |layout: &Layout| over(&app, json!(layout), patch.clone());
+    let merged = |layout: &Layout| over(&app, "", json!(layout), patch.clone());
     change_layout(&app.room(&room)?, &view, &if_match, merged).await
 }
 
@@ -206,30 +210,43 @@ async fn snapshot(
     Ok(([(header::CONTENT_TYPE, kind)], bytes).into_response())
 }
 
-/// `patch` over `layout`, or over the saved layout that its type names.
-pub fn over(app: &App, mut layout: Value, patch: Value) -> Value {
-    match app.layouts.resolve(patch) {
-        (saved, true) => saved,
-        (patch, false) => {
-            make_way(&mut layout, &patch);
-            merge(&mut layout, patch);
-            layout
-        }
+/// `patch` over `layout`, or over the saved layout that its type names; and what of `layout` went for the sake of a new type, with
+/// pointers that begin with `at`.
+pub fn over(app: &App, at: &str, mut layout: Value, patch: Value) -> (Value, Vec<Warning>) {
+    let (patch, saved) = app.layouts.resolve(patch);
+    if saved {
+        return (patch, Vec::new());
     }
+    let gone = make_way(&mut layout, &patch);
+    // What the patch names itself is refused, not dropped.
+    let gone = gone.into_iter().filter(|field| patch.get(*field).is_none());
+    let kind = patch.get("type").and_then(Value::as_str).unwrap_or_default();
+    let warnings = gone.map(|field| Warning::dropped(at, field, kind)).collect();
+    merge(&mut layout, patch);
+    (layout, warnings)
+}
+
+/// What was changed, and what else came of it.
+#[derive(Serialize)]
+pub struct Changed<'a, T> {
+    #[serde(flatten)]
+    pub now: &'a T,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 async fn change_layout(
     room: &RoomHandle,
     view: &str,
     if_match: &IfMatch,
-    document: impl Fn(&Layout) -> Value,
+    document: impl Fn(&Layout) -> (Value, Vec<Warning>),
 ) -> Result<Response, Problem> {
-    let view = change(room, view, if_match, |view| {
-        let layout = read::<Layout>(document(&view.layout))?;
-        Ok(ViewPatch { layout: Some(layout), ..view.into() })
+    let changed = change(room, view, if_match, |view| {
+        let (document, warnings) = document(&view.layout);
+        Ok((ViewPatch { layout: Some(read::<Layout>(document)?), ..view.into() }, warnings))
     });
-    let view = view.await?;
-    Ok(json(&view.layout, Some(&etag(view.etag))))
+    let (view, warnings) = changed.await?;
+    Ok(json(&Changed { now: &view.layout, warnings }, Some(&etag(view.etag))))
 }
 
 /// Reads, computes, writes; again where somebody else was faster and the caller did not ask for one state.
@@ -237,14 +254,15 @@ async fn change(
     room: &RoomHandle,
     name: &str,
     if_match: &IfMatch,
-    compute: impl Fn(&Model) -> Result<ViewPatch, Problem>,
-) -> Result<Model, Problem> {
+    compute: impl Fn(&Model) -> Result<(ViewPatch, Vec<Warning>), Problem>,
+) -> Result<(Model, Vec<Warning>), Problem> {
     for _ in 0..TRIES {
         let view = room.view(name.to_owned()).await?;
         if_match.check(&etag(view.etag))?;
-        match room.put_view(name.to_owned(), compute(&view)?, Expect::Revision(view.etag)).await {
+        let (settings, warnings) = compute(&view)?;
+        match room.put_view(name.to_owned(), settings, Expect::Revision(view.etag)).await {
             Err(Refusal::Stale { .. }) if if_match.is_absent() => {}
-            done => return Ok(done?.0),
+            done => return Ok((done?.0, warnings)),
         }
     }
     Err(Problem::new(Code::Conflict, "the view changes too quickly; try again"))

@@ -157,6 +157,11 @@ async fn token_requests_are_checked() {
         assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {}", reply.text());
         assert_eq!(reply.json()["errors"][0]["pointer"], pointer);
     }
+    let bad = r#"{"publish":["smell"],"ttl_ms":1}"#;
+    let reply = keyed.send(call(Method::POST, "/v1/tokens").with("authorization", &credentials).json(bad)).await;
+    let errors = reply.json()["errors"].clone();
+    let pointers: Vec<_> = errors.as_array().expect("errors").iter().map(|error| error["pointer"].as_str().expect("pointer")).collect();
+    assert_eq!(pointers, ["/identity", "/ttl_ms", "/room", "/publish"], "what is missing and what is wrong, at once: {errors}");
     let reply = world.send(call(Method::POST, "/v1/tokens").json(r#"{"identity":"a","room":"a"}"#)).await;
     assert_eq!(reply.status, StatusCode::CONFLICT, "without a key there is nothing to sign with");
 }

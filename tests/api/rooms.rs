@@ -279,6 +279,16 @@ async fn everything_that_is_wrong_is_told_at_once() {
         assert!(pointers.contains(pointer), "{pointer} in {pointers:?}");
     }
     assert!(errors.to_string().contains("`auto`, `grid`, `speaker`"), "the allowed list: {errors}");
+    let told = async |path: &str, body: &str| {
+        let errors = world.send(call(Method::POST, path).json(body)).await.json()["errors"].clone();
+        errors.as_array().into_iter().flatten().filter_map(|error| error["pointer"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(told("/v1/rooms", r#"{"locked":3,"max_participants":0}"#).await, ["/room", "/locked", "/max_participants"]);
+    world.send(call(Method::PUT, "/v1/rooms/standup").json("{}")).await;
+    let view = r#"{"audio":{"gains":[{"gain_db":1}]},"canvas":{"width":3},"self":"x"}"#;
+    let mut pointers = told("/v1/rooms/standup/views", view).await;
+    pointers.sort_unstable();
+    assert_eq!(pointers, ["/audio/gains/0/who", "/canvas/width", "/name", "/self"]);
 }
 
 #[tokio::test]
@@ -299,6 +309,34 @@ async fn a_custom_layout_is_taken_as_a_whole_or_refused_with_all_its_faults() {
     let reply = world.send(call(Method::PATCH, path).json(r#"{"type":"quad-view"}"#)).await;
     assert_eq!((reply.status, &reply.json()["type"], &reply.json()["max_tiles"]), (StatusCode::OK, &json!("grid"), &json!(4)));
     assert_eq!(reply.json()["regions"], json!([]), "regions go with the custom layout that they belonged to");
+}
+
+#[tokio::test]
+async fn an_option_without_effect_is_refused_and_one_that_loses_its_effect_goes_and_is_told() {
+    let world = World::dev();
+    world.send(call(Method::PUT, "/v1/rooms/standup").json("{}")).await;
+    let path = "/v1/rooms/standup/views/main/layout";
+    let send = |method: Method, path: &'static str, body: &str| world.send(call(method, path).json(body));
+    let refused = send(Method::PUT, path, r#"{"type":"grid","strip":"left","corner":"top_left"}"#).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let pointers: Vec<_> = refused.json()["errors"].as_array().expect("errors").iter().map(|error| error["pointer"].clone()).collect();
+    assert_eq!(pointers, ["/strip", "/corner"]);
+    let kept = send(Method::PUT, path, r#"{"type":"speaker","strip":"left","gap":8,"max_tiles":9}"#).await;
+    assert_eq!((kept.status, kept.json().get("warnings")), (StatusCode::OK, None));
+    let read = world.get(path).await.text();
+    assert_eq!(send(Method::PUT, path, &read).await.status, StatusCode::OK, "what is read can be written");
+    let named = send(Method::PATCH, path, r#"{"type":"grid","strip":"left"}"#).await;
+    assert_eq!((named.status, &named.json()["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/strip")));
+    let changed = send(Method::PATCH, path, r#"{"type":"grid"}"#).await;
+    assert_eq!((changed.status, changed.json().get("strip")), (StatusCode::OK, None));
+    let warnings = changed.json()["warnings"].clone();
+    assert_eq!(warnings.as_array().map(Vec::len), Some(1), "{warnings}");
+    assert_eq!((&warnings[0]["pointer"], &warnings[0]["code"]), (&json!("/strip"), &json!("dropped")));
+    let view = send(Method::PATCH, "/v1/rooms/standup/views/main", r#"{"layout":{"type":"single"}}"#).await.json();
+    let pointers: Vec<_> = view["warnings"].as_array().expect("warnings").iter().map(|warning| warning["pointer"].clone()).collect();
+    assert_eq!(pointers, ["/layout/max_tiles", "/layout/gap"]);
+    let room = send(Method::PATCH, "/v1/rooms/standup", r#"{"layout":{"type":"pip"}}"#).await.json();
+    assert_eq!((&room["views"][0]["layout"]["corner"], room.get("warnings")), (&json!("bottom_right"), None), "nobody had chosen anything");
 }
 
 #[tokio::test]
@@ -448,6 +486,11 @@ async fn sidebars_are_made_changed_and_ended_and_everybody_is_in_one_at_most() {
 async fn an_estimate_knows_that_more_costs_more_and_what_is_wrong_with_a_question() {
     let world = World::dev();
     let ask = |body: &'static str| world.send(call(Method::POST, "/v1/estimate").json(body));
+    let nothing = ask(r#"{"views":1001}"#).await;
+    assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for pointer in ["/senders", "/viewers", "/views"] {
+        assert!(nothing.json()["errors"].to_string().contains(&format!("\"{pointer}\"")), "{pointer} in {}", nothing.text());
+    }
     let few = ask(r#"{"senders":4,"viewers":4}"#).await;
     assert_eq!(few.status, StatusCode::OK, "{}", few.text());
     let many =

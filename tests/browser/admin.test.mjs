@@ -81,6 +81,21 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await until('events', async () => (await text('.log')).includes('participant.joined'));
     });
 
+    test('the picture is live, the console is nobody in the room, and stills do where live is off', async () => {
+      await until('a live picture', () => page.$eval('.stage-frame video', (video) => !video.hidden && video.videoWidth === 1280));
+      await page.$eval('.stage-frame video', async (video) => {
+        for (let shown = 0; shown < 20; shown += 1) await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+      });
+      assert.equal(await text('#live-state'), 'live');
+      assert.equal(await page.$$eval('.people-table tbody tr', (rows) => rows.length), 1, 'Ann alone');
+      await page.focus('button[title^="Off: stills"]');
+      await page.keyboard.press('Enter');
+      await until('stills', async () => (await text('#live-state')) === 'stills' && page.$eval('.stage-frame img', (image) => !image.hidden));
+      await until('nobody watches', async () => (await api('GET', '/v1/rooms/stage/participants')).items.length === 1);
+      await page.keyboard.press('Enter');
+      await until('live again', async () => (await text('#live-state')) === 'live');
+    });
+
     test('a layout is a draft until it is applied, and can be undone', async () => {
       await choose('#layout-type', 'speaker');
       assert.equal((await layout()).type, 'auto');
@@ -112,6 +127,59 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await page.$eval('[data-key$=" role"]', (field) => { field.value = 'host'; field.dispatchEvent(new Event('change')); });
       await until('a role', async () => (await person()).role === 'host');
       await until('the button says so', () => page.$eval('[data-key$=" pin"]', (button) => button.getAttribute('aria-pressed') === 'true'));
+    });
+
+    test('a filter takes somebody out of the picture and out of the mix, and lets them in again', async () => {
+      const view = () => api('GET', '/v1/rooms/stage/views/main');
+      const [{ id }] = (await api('GET', '/v1/rooms/stage/participants')).items;
+      assert.ok(await filled(0.5, 0.5));
+      for (const list of ['exclude', 'unheard']) {
+        await choose(`#view-${list}`, `participant:${id}`);
+        await page.$eval(`#view-${list}`, (select) => select.closest('fieldset').querySelector('.row button').focus());
+        await page.keyboard.press('Enter');
+      }
+      assert.deepEqual((await view()).exclude, [], 'a draft until it is applied');
+      await shoot(page, `admin-filter-${name}`);
+      await page.focus('.view-pane .primary');
+      await page.keyboard.press('Enter');
+      await until('applied', async () => (await view()).exclude[0] === id && (await view()).audio.exclude[0] === id);
+      await until('Ann is not seen', async () => !(await filled(0.25, 0.25)));
+      await page.focus('.view-pane .chip button');
+      await page.keyboard.press('Enter');
+      await page.keyboard.press('Tab');
+      await page.$$eval('.view-pane .chip button', ([button]) => button.click());
+      await press('.view-pane .primary');
+      await until('she is again', async () => (await view()).exclude.length === 0 && (await view()).audio.exclude.length === 0 && (await filled(0.25, 0.25)));
+    });
+
+    test('a sidebar is made, filled, heard by all and ended', async () => {
+      const sidebars = async () => (await api('GET', '/v1/rooms/stage/sidebars')).items;
+      const [{ id }] = (await api('GET', '/v1/rooms/stage/participants')).items;
+      await page.type('#new-sidebar', 'whisper');
+      await page.keyboard.press('Enter');
+      await until('an empty one', async () => (await sidebars())[0]?.participants.length === 0);
+      await until('its row', () => page.$('.sidebar[data-name=whisper] [data-key$=" add"]:not(:disabled)'));
+      await press('.sidebar[data-name=whisper] [data-key$=" add"]');
+      await until('Ann is in it', async () => (await sidebars())[0].participants[0] === id);
+      await until('and is shown', async () => (await text('.sidebar .chips')).includes('Ann'));
+      await press('.sidebar [data-key$=" heard"]');
+      await until('heard by all', async () => (await sidebars())[0].heard_by_all);
+      await press('.sidebar [data-key$=" end"]');
+      await until('none', async () => (await sidebars()).length === 0);
+    });
+
+    test('how a microphone is treated is chosen for one person and for the room', async () => {
+      const person = async () => (await api('GET', '/v1/rooms/stage/participants')).items[0];
+      await press('[data-key$=" more"]');
+      await until('the tools', () => page.$('.person-tools'));
+      await choose('.person-tools select[aria-label^="Noise"]', 'true');
+      await choose('.person-tools select[aria-label^="Automatic"]', 'false');
+      await until('on and off', async () => (await person()).noise_suppression === true && (await person()).auto_gain === false);
+      await choose('.person-tools select[aria-label^="Noise"]', '');
+      await until('as the room has it', async () => (await person()).noise_suppression === null);
+      await press('#room-join_tones');
+      await until('tones', async () => (await api('GET', '/v1/rooms/stage')).audio.join_tones);
+      await shoot(page, `admin-person-${name}`);
     });
 
     test('a message reaches the room', async () => {
@@ -156,9 +224,17 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await shoot(page, `admin-moved-${name}`);
     });
 
-    test('who is removed is gone', async () => {
+    test('somebody is sent to another room, and is removed from it', async () => {
+      const people = async (room) => (await api('GET', `/v1/rooms/${room}/participants`)).items.filter(({ kind }) => kind === 'participant');
+      if (!(await page.$('.person-tools'))) await press('[data-key$=" more"]');
+      await until('the tools', () => page.$('.person-tools form'));
+      await page.type('.person-tools form input', 'second');
+      await page.keyboard.press('Enter');
+      await until('Ann is there', async () => (await people('second')).length === 1 && (await people('stage')).length === 0, 30_000);
+      await page.goto(`${server.url}/admin#/rooms/second`);
+      await until('she is listed', () => page.$('[data-key$=" remove"]'));
       await press('[data-key$=" remove"]');
-      await until('nobody', async () => (await api('GET', '/v1/rooms/stage/participants')).items.length === 0);
+      await until('nobody', async () => (await people('second')).length === 0);
     });
 
     test('the documentation has every operation, and finds one', async () => {

@@ -23,16 +23,18 @@ const TYPES = [
   ['single', 'One alone'],
   ['custom', 'Own regions'],
 ];
-/** Which types the fields are for; without a list: for all. */
+/** Which types the fields are for, without a list: for all; others refuse them. `usual`: what a type begins with that has them. */
 const FIELDS = [
   { key: 'fit', label: 'Pictures', options: [['auto', 'fit by themselves'], ['cover', 'fill their tile'], ['contain', 'show everything']] },
-  { key: 'order', label: 'Order', options: [['joined', 'as they came'], ['name', 'by name'], ['activity', 'who spoke last']], not: ['custom', 'single'] },
-  { key: 'strip', label: 'Small tiles', options: [['bottom', 'below'], ['top', 'above'], ['left', 'left'], ['right', 'right']], only: ['auto', 'speaker', 'presentation'] },
-  { key: 'corner', label: 'Corner', options: [['bottom_right', 'bottom right'], ['bottom_left', 'bottom left'], ['top_right', 'top right'], ['top_left', 'top left']], only: ['pip'] },
-  { key: 'max_tiles', label: 'Tiles at most', number: [1, 49], not: ['custom', 'single', 'pip'] },
-  { key: 'gap', label: 'Gap in pixels', number: [0, 200] },
+  { key: 'order', label: 'Order', options: [['joined', 'as they came'], ['name', 'by name'], ['activity', 'who spoke last']], usual: 'joined', not: ['single'] },
+  { key: 'strip', label: 'Small tiles', options: [['bottom', 'below'], ['top', 'above'], ['left', 'left'], ['right', 'right']], usual: 'bottom', only: ['auto', 'speaker', 'presentation'] },
+  { key: 'corner', label: 'Corner', options: [['bottom_right', 'bottom right'], ['bottom_left', 'bottom left'], ['top_right', 'top right'], ['top_left', 'top left']], usual: 'bottom_right', only: ['pip'] },
+  { key: 'max_tiles', label: 'Tiles at most', number: [1, 49], usual: 25, not: ['custom', 'single', 'pip', 'side_by_side'] },
+  { key: 'gap', label: 'Gap in pixels', number: [0, 200], usual: 4, not: ['pip', 'single'] },
   { key: 'labels', label: 'Names in the picture', check: true },
+  { key: 'empty', label: 'Said while nobody is seen' },
 ];
+const works = ({ only, not }, type) => (!only || only.includes(type)) && !not?.includes(type);
 const PREVIEW_MS = 350;
 const HISTORY = 50;
 
@@ -42,9 +44,13 @@ export class LayoutPane {
   #etag = null;
   /** What is in force, and what is shown. */
   #applied = {};
+  /** What the draft was made from: what was in force with that ETag. */
+  #base = {};
   #draft = {};
   #undo = [];
   #redo = [];
+  /** What was chosen for types that were left. */
+  #chosen = {};
   #timer = 0;
   #index = -1;
 
@@ -96,19 +102,21 @@ export class LayoutPane {
   async reload(force = false) {
     const { value, etag } = await read(this.#path());
     const kept = this.isDraft && !force;
+    // What changed is something else of the view: that is no conflict.
+    if (kept && JSON.stringify(value) === JSON.stringify(this.#base)) this.#etag = etag;
     this.#applied = value;
     if (kept) return;
     this.#etag = etag;
-    this.#draft = value;
+    this.#base = this.#draft = value;
     this.#show();
   }
 
-  /** Changes the draft. @param {object} changes */
-  edit(changes) {
+  /** Changes the draft. @param {object} changes @param {boolean} [whole] - nothing of the draft before is left */
+  edit(changes, whole = false) {
     this.#undo.push(this.#draft);
     this.#redo = [];
     if (this.#undo.length > HISTORY) this.#undo.shift();
-    this.#draft = { ...this.#draft, ...changes };
+    this.#draft = whole ? changes : { ...this.#draft, ...changes };
     this.#show();
   }
 
@@ -118,13 +126,15 @@ export class LayoutPane {
       const response = await call('PUT', this.#path(), { body: this.#draft, etag: this.#etag });
       this.#etag = response.headers.get('ETag');
       this.#applied = await response.json();
-      this.#draft = this.#applied;
+      this.#base = this.#draft = this.#applied;
       this.#show();
       announce('Layout applied');
     } catch (error) {
       if (!isStale(error)) return toast(error.message, 'bad');
       const { value, etag } = await read(this.#path());
-      [this.#applied, this.#etag] = [value, etag];
+      const same = JSON.stringify(value) === JSON.stringify(this.#base);
+      [this.#applied, this.#base, this.#etag] = [value, value, etag];
+      if (same) return this.save();
       toast('Somebody else has changed this layout. Apply again to replace it, or undo to keep theirs.', 'bad');
       this.#undo.push(value);
       this.#show();
@@ -143,7 +153,13 @@ export class LayoutPane {
     const first = type === 'custom' && this.#regions().length === 0 && (this.#draft.groups ?? []).length === 0;
     // Regions belong to custom layouts alone: others refuse them. Undo brings them back.
     const regions = first ? { regions: Object.values(TEMPLATES)[0] } : type !== 'custom' && { regions: [], groups: [] };
-    this.edit({ type, ...regions });
+    Object.assign(this.#chosen, this.#draft);
+    const draft = { ...this.#draft, type, ...regions };
+    for (const field of FIELDS.filter(({ usual }) => usual !== undefined)) {
+      if (!works(field, type)) delete draft[field.key];
+      else draft[field.key] ??= this.#chosen[field.key] ?? field.usual;
+    }
+    this.edit(draft, true);
   }
 
   #select(index) {
@@ -191,8 +207,7 @@ export class LayoutPane {
 
   #showFields() {
     const { type } = this.#draft;
-    const fits = ({ only, not, key }) => Object.hasOwn(this.#draft, key) && (!only || only.includes(type)) && !not?.includes(type);
-    const shown = FIELDS.filter(fits);
+    const shown = FIELDS.filter((field) => Object.hasOwn(this.#draft, field.key) && works(field, type));
     const focused = this.fields.contains(document.activeElement) ? document.activeElement.id : null;
     this.fields.replaceChildren(...shown.flatMap((field) => this.#field(field)));
     const { border } = this.#draft.active_speaker ?? {};
@@ -217,6 +232,7 @@ export class LayoutPane {
       const [min, max] = number.map(String);
       return [el('label', { for: id }, label), el('input', { id, type: 'number', min, max, value: String(value), onchange: change })];
     }
+    if (!options) return [el('label', { for: id }, label), el('input', { id, value, maxLength: 200, autocomplete: 'off', onchange: change })];
     const select = el('select', { id, onchange: change }, ...options.map(([option, text]) => el('option', { value: option }, text)));
     select.value = value;
     return [el('label', { for: id }, label), select];
@@ -244,7 +260,7 @@ export class LayoutPane {
     const path = (which) => `/v1/layouts/${encodeURIComponent(which)}`;
     const take = attempt(async () => {
       const { value } = await read(path(this.saved.value));
-      this.edit(value.layout ?? value);
+      this.edit(value.layout ?? value, true);
       announce(`${this.saved.value} is the draft`);
     });
     const keep = attempt(async () => {

@@ -6,6 +6,7 @@
 
 import { call, list, roomPath } from '../api.js';
 import { announce, el, toast } from '../ui.js';
+import { PersonTools } from './person.js';
 import { keepFocus } from './webhooks.js';
 
 /** How often levels are asked for while the page is seen. */
@@ -20,9 +21,19 @@ export class People {
   #views = ['main'];
   #timer = 0;
 
-  /** @param {string} room */
-  constructor(room) {
+  /** Whose seldom used tools are open, by id. @type {Map<string, PersonTools>} */
+  #open = new Map();
+
+  /**
+   * @param {string} room
+   * @param {{sidebars: import('./sidebars.js').Sidebars, isOwn: (id: string) => boolean, seen: (people: any[]) => void}} around
+   *   `isOwn`: this page's own connection, which is not shown
+   */
+  constructor(room, { sidebars, isOwn, seen }) {
     this.#room = room;
+    this.sidebars = sidebars;
+    this.isOwn = isOwn;
+    this.seen = seen;
     this.rows = el('tbody');
     const heads = ['Name', 'State', 'Sends', 'Loudness', 'Role', 'View', ''].map((text) => el('th', { scope: 'col' }, text));
     this.none = el('p', { class: 'empty' }, 'Nobody is here.');
@@ -50,12 +61,14 @@ export class People {
 
   async refresh() {
     try {
-      const people = await list(roomPath(this.#room, 'participants'));
+      const everybody = await list(roomPath(this.#room, 'participants'));
+      const people = everybody.filter(({ id }) => !this.isOwn(id));
+      this.seen(people);
       this.none.hidden = people.length > 0;
       this.table.hidden = people.length === 0;
       // A name or role that is being typed is not taken away.
       if (this.rows.contains(document.activeElement) && document.activeElement.matches('input, select')) return;
-      keepFocus(this.rows, people.map((person) => this.#row(person)));
+      keepFocus(this.rows, people.flatMap((person) => this.#rows(person)));
     } catch (error) {
       if (error.status !== 404) toast(error.message, 'bad');
     }
@@ -90,6 +103,36 @@ export class People {
     await this.refresh();
   }
 
+  /** Somebody's row, and below it the tools that were opened. */
+  #rows(person) {
+    const tools = this.#open.get(person.id);
+    if (!tools) return [this.#row(person)];
+    tools.show(person, this.sidebars.names, this.sidebars.of(person.id));
+    return [this.#row(person), tools.row];
+  }
+
+  #more(person) {
+    if (!this.#open.delete(person.id)) {
+      const tools = new PersonTools(person, {
+        change: (changes, said) => this.#change(person, changes, said),
+        transfer: (room) => this.#transfer(person, room),
+        sidebar: (name) => this.sidebars.move(person.id, name),
+      });
+      tools.row = el('tr', { class: 'more', 'data-of': person.id }, el('td', { colSpan: 7 }, tools.element));
+      this.#open.set(person.id, tools);
+    }
+    return this.refresh();
+  }
+
+  async #transfer(person, room) {
+    try {
+      await call('POST', roomPath(this.#room, 'participants', person.id, 'transfer'), { body: { room } });
+      toast(`${person.name} is asked to go to ${room}`);
+    } catch (error) {
+      toast(error.message, 'bad');
+    }
+  }
+
   #row(person) {
     const name = person.name || person.id;
     const key = (what) => ({ 'data-key': `${person.id} ${what}` });
@@ -108,6 +151,7 @@ export class People {
       toggle('mute', person.muted_audio, 'muted_audio', 'Mute'),
       toggle('camera', person.muted_video, 'muted_video', 'Hide'),
       toggle('pin', person.pinned, 'pinned', 'Pin'),
+      el('button', { type: 'button', class: 'quiet', ...key('more'), 'aria-expanded': String(this.#open.has(person.id)), 'aria-label': `More for ${name}`, onclick: () => this.#more(person) }, 'More'),
       el('button', { type: 'button', class: 'quiet danger', ...key('remove'), 'aria-label': `Remove ${name}`, onclick: () => this.#remove(person) }, 'Remove'),
     ];
     const cells = [who, STATES[person.state] ?? person.state, signs || person.kind, this.#gain(person, name), role, view, el('span', { class: 'buttons' }, ...buttons)];

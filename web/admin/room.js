@@ -4,33 +4,41 @@
  * @module
  */
 
-import { call, isStale, list, picture, read, roomPath } from '../api.js';
+import { call, credentials, isStale, list, read, roomPath, roomToken } from '../api.js';
 import { announce, el, toast } from '../ui.js';
 import { EventLog } from './events.js';
 import { LayoutPane } from './layout.js';
+import { LivePicture } from './live.js';
 import { People } from './people.js';
-
-const PICTURE_MS = 400;
+import { RoomSettings } from './settings.js';
+import { Sidebars } from './sidebars.js';
+import { ViewPane } from './view.js';
 
 export class RoomPage {
   #room;
   #state = null;
   #view = 'main';
-  #stopPicture = () => {};
 
   /** @param {string} room */
   constructor(room) {
     this.#room = room;
-    this.image = el('img', { alt: 'The composed picture now', width: 1280, height: 720 });
-    this.stage = el('div', { class: 'stage-frame' }, this.image);
+    this.live = new LivePicture(room);
+    this.stage = el('div', { class: 'stage-frame' }, this.live.still, this.live.video);
     this.layout = new LayoutPane(room, this.stage);
-    this.people = new People(room);
+    this.view = new ViewPane(room);
+    this.sidebars = new Sidebars(room);
+    this.people = new People(room, {
+      sidebars: this.sidebars,
+      isOwn: (id) => id === this.live.id,
+      seen: (people) => { this.view.people = this.sidebars.people = people; },
+    });
+    this.general = new RoomSettings((changes) => this.#change(changes));
     this.log = new EventLog(roomPath(room, 'events'), { heard: (event) => this.#heard(event) });
-    const setting = (field, text) => el('button', { type: 'button', class: 'quiet', 'aria-pressed': 'false', hidden: true, onclick: () => this.#turn(field) }, text);
+    const setting = (field, text) => el('button', { type: 'button', class: 'quiet', 'aria-pressed': 'false', hidden: true, onclick: () => this.#change({ [field]: !this.#state.value[field] }) }, text);
     this.settings = { locked: setting('locked', 'Lock'), waiting_room: setting('waiting_room', 'Waiting room') };
     this.views = el('select', { id: 'view-choice', onchange: () => this.#open(this.views.value) });
     this.removeView = el('button', { type: 'button', class: 'quiet danger', onclick: () => this.#deleteView() }, 'Delete view');
-    const link = (href, text) => el('a', { href, target: '_blank', rel: 'noopener' }, text);
+    const link = (href, text, grants) => el('a', { href, target: '_blank', rel: 'noopener', onclick: (event) => this.#visit(event, grants) }, text);
     const name = encodeURIComponent(room);
     this.element = el(
       'section',
@@ -40,26 +48,29 @@ export class RoomPage {
         { class: 'row head' },
         el('h1', {}, room),
         ...Object.values(this.settings),
-        link(`/r/${name}`, 'Join'),
-        link(`/watch/${name}`, 'Watch'),
+        link(`/r/${name}`, 'Join', { join: true, subscribe: true, admin: true, publish: ['audio', 'video', 'data'] }),
+        link(`/watch/${name}`, 'Watch', { subscribe: true }),
         el('button', { type: 'button', class: 'quiet danger', onclick: () => this.#end() }, 'End the room'),
       ),
-      el('div', { class: 'columns' }, el('div', {}, this.#viewTools(), this.stage, this.#messages(), this.people.element), el('div', {}, this.layout.element, this.#events())),
+      el('div', { class: 'columns' }, el('div', {}, this.#viewTools(), this.stage, this.#messages(), this.people.element, this.sidebars.element, this.#events()), el('div', {}, this.layout.element, this.view.element, this.general.element)),
     );
     this.#begin();
   }
 
   close() {
-    this.#stopPicture();
+    this.live.close();
     this.log.close();
     this.people.close();
+    this.sidebars.close();
   }
 
   async #begin() {
     try {
       await this.#refresh();
       await this.#open('main');
+      await this.sidebars.refresh();
     } catch (error) {
+      this.live.close();
       this.element.replaceChildren(el('h1', {}, this.#room), el('p', { class: 'empty' }, error.message), el('a', { href: '#/rooms' }, 'All rooms'));
     }
   }
@@ -70,13 +81,14 @@ export class RoomPage {
       button.hidden = !Object.hasOwn(this.#state.value, field);
       button.setAttribute('aria-pressed', String(this.#state.value[field]));
     }
+    this.general.show(this.#state.value);
     await this.#listViews();
   }
 
   async #listViews() {
     const views = await list(roomPath(this.#room, 'views'));
     const names = views.map(({ name }) => name);
-    this.people.views = names;
+    this.people.views = this.view.views = names;
     if (document.activeElement !== this.views) this.views.replaceChildren(...names.map((name) => el('option', { selected: name === this.#view }, name)));
     const shown = views.find(({ name }) => name === this.#view);
     if (shown) this.stage.style.aspectRatio = `${shown.canvas.width} / ${shown.canvas.height}`;
@@ -87,26 +99,56 @@ export class RoomPage {
     this.#view = view;
     this.views.value = view;
     this.removeView.hidden = view === 'main';
-    this.#stopPicture();
-    this.#stopPicture = picture(this.image, roomPath(this.#room, 'views', view, 'snapshot.jpg'), PICTURE_MS);
-    await this.layout.open(view);
+    this.live.open(view);
+    await Promise.all([this.layout.open(view), this.view.open(view)]);
     announce(`View ${view}`);
   }
 
   #heard({ type, data }) {
     if (/^(participant|track|speaker)\./.test(type)) this.people.soon();
     if (type.startsWith('room.') || type.startsWith('view.')) this.#refresh().catch(() => {});
-    if (type.startsWith('view.') && data.view === this.#view) this.layout.reload().catch(() => {});
+    if (type.startsWith('view.') && data.view === this.#view) for (const pane of [this.layout, this.view]) pane.reload().catch(() => {});
+    if (type.startsWith('sidebar.')) this.sidebars.soon();
   }
 
-  /** Switches a setting of the room. @param {string} field */
-  async #turn(field) {
+  /** Pages take a token in their address, no API key. */
+  async #visit(event, grants) {
+    if (!credentials.get()) return;
+    event.preventDefault();
+    // Opened at once: what is opened later, browsers take for advertising.
+    const page = open('about:blank');
     try {
-      await call('PATCH', roomPath(this.#room), { body: { [field]: !this.#state.value[field] }, etag: this.#state.etag });
+      const token = await roomToken(this.#room, grants);
+      page.opener = null;
+      page.location = `${event.target.href}#token=${token}`;
     } catch (error) {
-      toast(isStale(error) ? 'Somebody else has changed the room just now. Look, and try again.' : error.message, 'bad');
+      page?.close();
+      toast(error.message, 'bad');
+    }
+  }
+
+  /** Changes settings of the room. @param {object} changes */
+  async #change(changes) {
+    const before = this.#state.value;
+    try {
+      await this.#write(changes);
+    } catch (error) {
+      if (!isStale(error)) toast(error.message, 'bad');
+      else await this.#again(changes, before).catch((refusal) => toast(refusal.message, 'bad'));
     }
     await this.#refresh().catch(() => {});
+  }
+
+  #write(changes) {
+    return call('PATCH', roomPath(this.#room), { body: changes, etag: this.#state.etag });
+  }
+
+  /** Whatever changes a room changes its ETag: only what is about to be written is a conflict. */
+  async #again(changes, before) {
+    this.#state = await read(roomPath(this.#room));
+    const same = (field) => JSON.stringify(this.#state.value[field]) === JSON.stringify(before[field]);
+    if (Object.keys(changes).every(same)) return this.#write(changes);
+    toast('Somebody else has changed the room just now. Look, and try again.', 'bad');
   }
 
   async #end() {
@@ -136,7 +178,7 @@ export class RoomPage {
       }
     };
     const form = el('form', { class: 'row', onsubmit: make }, el('label', { for: 'new-view', class: 'visually-hidden' }, 'Name of a new view'), name, size, el('button', { class: 'quiet' }, 'Make'));
-    return el('div', { class: 'row' }, el('label', { for: 'view-choice' }, 'View'), this.views, this.removeView, form);
+    return el('div', { class: 'row' }, el('label', { for: 'view-choice' }, 'View'), this.views, this.removeView, this.live.tools, form);
   }
 
   async #deleteView() {

@@ -90,7 +90,7 @@ impl Lays {
                         }
                     }
                 }
-                Content::Plate { .. } | Content::Image { .. } => {}
+                Content::Plate { .. } | Content::Image { .. } | Content::Notice { .. } => {}
             }
         }
     }
@@ -123,7 +123,7 @@ impl Laid {
         let hands = match lay.content {
             Content::Clock { .. } => Hands::Clock(None),
             Content::Ticker { .. } => Hands::Ticker { shift: 0, period: 0 },
-            Content::Plate { .. } | Content::Image { .. } => Hands::None,
+            Content::Plate { .. } | Content::Image { .. } | Content::Notice { .. } => Hands::None,
         };
         let (area, nowhere) = (lay.area, Rect::new(lay.area.x, lay.area.y, 0, 0));
         let mut laid = Self { lay: lay.clone(), overlay: None, at: (0, 0), rect: nowhere, hands };
@@ -132,6 +132,7 @@ impl Laid {
             Content::Plate { text, subtitle, size } => {
                 laid.set(signs::plates(typesetter, &sanitise(text), &sanitise(subtitle), *size as f32, area.width as f32));
             }
+            Content::Notice { text, size } => laid.set(signs::notice(typesetter, &sanitise(text), *size as f32, area.width as f32)),
             Content::Ticker { text, size, .. } => {
                 if let Some(strip) = signs::strip(typesetter, &sanitise(text), *size as f32, area.height) {
                     laid.hands = Hands::Ticker { shift: 0, period: strip.width() & !1 };
@@ -154,7 +155,12 @@ impl Laid {
         self.overlay = pixels.map(|pixels| Overlay::new(&pixels));
         let area = self.lay.area;
         let size = self.overlay.as_ref().map_or(Size::new(0, 0), Overlay::size);
-        let rect = corner_of(area, size, self.lay.corner);
+        let rect = if matches!(self.lay.content, Content::Notice { .. }) {
+            let shift = |outer: u32, inner: u32| outer.saturating_sub(inner) / 2;
+            Rect::new(area.x + shift(area.width, size.width), area.y + shift(area.height, size.height), size.width, size.height)
+        } else {
+            corner_of(area, size, self.lay.corner)
+        };
         let even = Rect::new((rect.x + 1) & !1, (rect.y + 1) & !1, rect.width, rect.height);
         // What is too high for its area moves up; too high for all above it, it is cut off below.
         let even = Rect { y: even.y.min(area.bottom().saturating_sub(even.height) & !1), ..even };

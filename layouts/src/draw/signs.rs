@@ -9,6 +9,7 @@ const MUTED: [u8; 4] = [255, 107, 107, 255];
 const ACCENT: [u8; 4] = [0x4c, 0xc3, 0x8a, 255];
 /// The longest line of a ticker in pixels.
 const MAX_STRIP: f32 = 16_384.0;
+const NOTICE_GREY: u32 = 0x88;
 const WHITE: [u8; 4] = [255, 255, 255, 255];
 /// Behind initials: medium tones on which white reads well.
 const AVATARS: [[u8; 3]; 10] = [
@@ -48,6 +49,15 @@ pub fn label(typesetter: &mut Typesetter, name: &str, muted: bool, size: f32, ro
         place(&mut pixels, &line.pixels, padding + sign + gap, (height as f32 - line.pixels.height() as f32) / 2.0);
     }
     Some(pixels)
+}
+
+/// A line in a grey that reads on dark and on light, at most `room` pixels wide.
+pub fn notice(typesetter: &mut Typesetter, text: &str, size: f32, room: f32) -> Option<Pixmap> {
+    let mut line = typesetter.line(text, size, room)?.pixels;
+    for part in line.data_mut().chunks_exact_mut(4).flat_map(|pixel| pixel.iter_mut().take(3)) {
+        *part = ((u32::from(*part) * NOTICE_GREY + 127) / 255) as u8;
+    }
+    Some(line)
 }
 
 /// One or two lines on a plate, the second smaller; with two lines a coloured bar on the left.

@@ -24,14 +24,19 @@ mod single;
 mod speaker;
 mod strip;
 
-use crate::layout::Kind;
-use crate::scene::TileSource;
+use crate::layout::{Corner, Kind};
+use crate::scene::{Content, Lay, TileSource};
 use crate::{Cast, Fit, Layout, Rect, Scene, Tile};
 use mixdown_codecs::Size;
 use seats::Seat;
 
 /// The most tiles any scene has: what one glance still takes in, and a bound for the cost of drawing.
 pub const MAX_TILES: usize = 49;
+
+/// The letters of a notice are this fraction of the canvas's shorter side.
+const NOTICE: u32 = 20;
+/// Smaller letters cannot be read.
+const LEAST_NOTICE: u32 = 8;
 
 /// What a camera may lose to cropping before [`Fit::Auto`] shows it whole, in percent.
 const MAX_CROP_PERCENT: u64 = 30;
@@ -82,6 +87,7 @@ pub(crate) fn arrange(layout: &Layout, cast: &Cast, canvas: Size, background: [u
     };
     let seated = |person: &&crate::Person| places.iter().any(|place| place.seat.person.id == person.id);
     let overflow = if is_for_all(layout, cast) { cast.people.iter().filter(|person| !seated(person)).count() } else { 0 };
+    let overlays = overlays(&stage, places.is_empty());
     Scene {
         canvas,
         background,
@@ -89,14 +95,25 @@ pub(crate) fn arrange(layout: &Layout, cast: &Cast, canvas: Size, background: [u
         overflow: u32::try_from(overflow).unwrap_or(u32::MAX),
         labels: layout.labels,
         transition: layout.transition,
-        overlays: overlays(&stage),
+        overlays,
     }
 }
 
-/// Pictures of regions, then what the layout lays over all.
-fn overlays(stage: &Stage<'_>) -> Vec<crate::scene::Lay> {
+/// Pictures of regions, what an empty canvas says, then what the layout lays over all.
+fn overlays(stage: &Stage<'_>, empty: bool) -> Vec<Lay> {
     let pictures = if stage.layout.kind == Kind::Custom { custom::pictures(stage) } else { Vec::new() };
-    pictures.into_iter().chain(stage.layout.overlays.iter().filter_map(|overlay| overlay.lay(stage.canvas))).collect()
+    let notice = (empty && pictures.is_empty()).then(|| notice(stage)).flatten();
+    pictures.into_iter().chain(notice).chain(stage.layout.overlays.iter().filter_map(|overlay| overlay.lay(stage.canvas))).collect()
+}
+
+/// What stands on a canvas without people, so that it does not look broken; nothing where it could not be read.
+fn notice(stage: &Stage<'_>) -> Option<Lay> {
+    let Size { width, height } = stage.canvas;
+    let size = width.min(height) / NOTICE;
+    let content = Content::Notice { text: stage.layout.empty.clone(), size };
+    let area = Rect::new(0, 0, width, height);
+    let lay = Lay { content, area, corner: Corner::TopLeft, opacity: u8::MAX, below: true };
+    (size >= LEAST_NOTICE && !stage.layout.empty.is_empty()).then_some(lay)
 }
 
 /// Whether the layout means to show everybody, so that those who are not seen are missed.

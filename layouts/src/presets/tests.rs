@@ -260,6 +260,46 @@ fn pictures_in_pictures_stand_in_their_corner_and_show_who_would_be_next() {
 }
 
 #[test]
+fn the_small_place_is_no_stamp_on_upright_and_square_canvases_and_shows_upright_pictures_upright() {
+    let small = |canvas, picture: Size| {
+        let mut people = cast(2);
+        people.people[1].camera = Some(Source { id: SourceId(4), size: Some(picture) });
+        layout(Kind::Pip).arrange(&people, canvas, BLACK).tiles[1].rect.size()
+    };
+    let (wide, upright) = (Size::new(640, 360), Size::new(360, 640));
+    assert_eq!(small(HD, wide), Size::new(320, 180));
+    assert_eq!(small(HD, upright), Size::new(150, 270));
+    assert_eq!(small(Size::new(720, 1280), wide), Size::new(288, 162));
+    assert_eq!(small(Size::new(720, 1280), upright), Size::new(270, 480));
+    assert_eq!(small(Size::new(720, 720), wide), Size::new(240, 134));
+    assert_eq!(small(Size::new(1720, 720), wide), Size::new(320, 180));
+}
+
+#[test]
+fn two_are_as_large_as_the_canvas_lets_them_be() {
+    let first = |canvas| layout(Kind::SideBySide).arrange(&cast(2), canvas, BLACK).tiles[0].rect.size();
+    assert_eq!(first(Size::new(720, 720)), Size::new(636, 358), "above each other");
+    assert_eq!(first(Size::new(960, 720)), Size::new(478, 268), "beside each other");
+}
+
+#[test]
+fn a_canvas_without_people_says_so_unless_it_shall_not() {
+    let said = |layout: &Layout, people| {
+        let overlays = layout.arrange(&cast(people), HD, BLACK).overlays;
+        overlays
+            .into_iter()
+            .filter_map(|lay| if let Content::Notice { text, .. } = lay.content { Some(text) } else { None })
+            .collect::<Vec<_>>()
+    };
+    for kind in [Kind::Auto, Kind::Grid, Kind::Speaker, Kind::SideBySide, Kind::Pip, Kind::Single] {
+        assert_eq!(said(&layout(kind), 0), ["Waiting for others"], "{kind:?}");
+        assert!(said(&layout(kind), 1).is_empty(), "{kind:?}");
+    }
+    assert!(said(&Layout { empty: String::new(), ..layout(Kind::Grid) }, 0).is_empty());
+    assert_eq!(said(&custom(r#"{"type":"custom","empty":"Soon","regions":[{"seat":{"role":"host"}}]}"#), 3), ["Soon"]);
+}
+
+#[test]
 fn two_sides_hold_the_dialogue_and_nobody_changes_sides_with_every_word() {
     let mut cast = cast(6);
     (cast.active_speaker, cast.previous_speaker) = (Some(PersonId(5)), Some(PersonId(3)));

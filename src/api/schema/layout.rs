@@ -210,7 +210,7 @@ pub struct ActiveSpeaker {
     border: bool,
 }
 
-/// The rule that puts people into rectangles.
+/// The rule that puts people into rectangles. An option without effect on the `type` is refused, and is not answered.
 #[derive(ToSchema)]
 pub struct Layout {
     /// Or a name of Vonage, RFC 6505 or FreeSWITCH, which is answered as one of these.
@@ -218,14 +218,15 @@ pub struct Layout {
     r#type: LayoutType,
     #[schema(required = false)]
     fit: Fit,
-    /// 1 to 49.
+    /// 1 to 49; of `auto`, `grid`, `speaker` and `presentation`.
     #[schema(required = false, minimum = 1, maximum = 49)]
     max_tiles: u32,
-    /// Pixels between tiles, 0 to 200.
+    /// Pixels between tiles, 0 to 200; not of `pip` and `single`.
     #[schema(required = false, minimum = 0, maximum = 200)]
     gap: u32,
     #[schema(required = false)]
     labels: bool,
+    /// Not of `single`.
     #[schema(required = false)]
     order: Order,
     /// Of `auto`, `speaker` and `presentation`.
@@ -238,6 +239,9 @@ pub struct Layout {
     active_speaker: ActiveSpeaker,
     #[schema(required = false)]
     transition: Transition,
+    /// What the canvas says while nobody is in the picture; empty: nothing. At most 256 characters.
+    #[schema(required = false, max_length = 256)]
+    empty: String,
     /// Bottom to top, at most 16.
     #[schema(required = false, max_items = 16)]
     overlays: Vec<Overlay>,
