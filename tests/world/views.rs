@@ -234,7 +234,7 @@ fn of_two_sessions_of_one_identity_the_newest_stays_and_nobody_else_notices() {
     let (first, second) = (come(&mut world), come(&mut world));
     let mut of = |participant| world.ask(|reply| Request::Participant { participant, reply }).unwrap();
     let (first, second) = (of(first), of(second));
-    assert_eq!((first.participant.state, first.reason_code), (State::Disconnected, Some(CloseReason::DuplicateIdentity)));
+    assert_eq!((first.participant.state, first.participant.reason_code), (State::Disconnected, Some(CloseReason::DuplicateIdentity)));
     assert_ne!(second.participant.state, State::Disconnected, "never both, never neither");
     let from = world.now;
     world.run_ms(1000);
