@@ -87,6 +87,30 @@ fn lenient<T: DeserializeOwned>(mut value: Value, errors: &mut Vec<FieldError>) 
     }
 }
 
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(format!("/{index}")),
+            Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect()
+}
+
+/// Removes what `pointer` names. `false`: nothing was there.
+fn take(value: &mut Value, pointer: &str) -> bool {
+    let Some((parent, key)) = pointer.rsplit_once('/') else { return false };
+    let key = key.replace("~1", "/").replace("~0", "~");
+    match value.pointer_mut(parent) {
+        Some(Value::Object(map)) => map.remove(&key).is_some(),
+        Some(Value::Array(items)) => {
+            key.parse().ok().filter(|index: &usize| *index < items.len()).map(|index| items.remove(index)).is_some()
+        }
+        _ => false,
+    }
+}
+
 /// Items that were taken out of arrays: those behind them have moved up, but are told where they stood.
 #[derive(Default)]
 struct Gone(BTreeMap<String, BTreeSet<usize>>);
@@ -113,30 +137,6 @@ impl Gone {
         {
             self.0.entry(parent.to_owned()).or_default().insert(index);
         }
-    }
-}
-
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter()
-        .filter_map(|segment| match segment {
-            Segment::Seq { index } => Some(format!("/{index}")),
-            Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        })
-        .collect()
-}
-
-/// Removes what `pointer` names. `false`: nothing was there.
-fn take(value: &mut Value, pointer: &str) -> bool {
-    let Some((parent, key)) = pointer.rsplit_once('/') else { return false };
-    let key = key.replace("~1", "/").replace("~0", "~");
-    match value.pointer_mut(parent) {
-        Some(Value::Object(map)) => map.remove(&key).is_some(),
-        Some(Value::Array(items)) => {
-            key.parse().ok().filter(|index: &usize| *index < items.len()).map(|index| items.remove(index)).is_some()
-        }
-        _ => false,
     }
 }
 

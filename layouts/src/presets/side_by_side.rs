@@ -1,4 +1,4 @@
-//! `side_by_side`: two equal places, beside each other on a wide canvas and above each other on one that is square or tall.
+//! `side_by_side`: two equal places, beside each other on a wide canvas and above each other on one that is less wide than 4:3.
 //!
 //! They go to screens, pinned people, who speaks and who spoke before; whoever of the two comes first in the order
 //! stays on the left, whoever speaks.
@@ -24,13 +24,10 @@ fn whole(canvas: Size) -> Rect {
     Rect::new(0, 0, canvas.width, canvas.height)
 }
 
-/// On a canvas that is less wide than this (width, height) two pictures are larger above each other.
-const WIDE: (u32, u32) = (4, 3);
-
 fn halves(canvas: Size, gap: u32) -> Option<[Rect; 2]> {
     let Size { width, height } = canvas;
     let half = |length: u32| length.checked_sub(gap).map(|rest| (rest / 2) & !1).filter(|&half| half >= 2);
-    Some(if width * WIDE.1 >= height * WIDE.0 {
+    Some(if width * 3 >= height * 4 {
         let half = half(width)?;
         [Rect::new(0, 0, half, height), Rect::new(width - half, 0, half, height)]
     } else {
