@@ -65,7 +65,9 @@ def requests(room):
     """What an operator's program asks, over and over: most of it reads, a tenth of it changes the picture."""
     layout = f"/v1/rooms/{room}/views/main/layout"
     reads = [("GET", path, None) for path in (f"/v1/rooms/{room}", f"/v1/rooms/{room}/participants", f"/v1/rooms/{room}/views/main", layout)]
-    return reads * 2 + [("PATCH", layout, {"type": "speaker"})] + reads * 2 + [("PATCH", layout, {"type": "grid"}), ("POST", f"{layout}/preview", {"type": "grid"})]
+    changes = [("PATCH", layout, {"type": kind}) for kind in ("speaker", "grid")]
+    preview = ("POST", f"{layout}/preview", {"type": "grid"})
+    return [*reads * 2, changes[0], *reads * 2, changes[1], preview]
 
 
 def ask(wanted, answers, times):
