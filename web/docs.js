@@ -63,7 +63,7 @@ function operation(document_, which) {
     'article',
     { id, class: 'operation', tabIndex: -1 },
     el('h3', {}, el('a', { href: `#${id}` }, el('span', { class: `method ${method.toLowerCase()}` }, method), ' ', el('code', {}, path))),
-    el('p', {}, ...prose(told), !security?.length && el('span', { class: 'tag' }, 'open to anyone')),
+    el('p', {}, ...prose(told), ' ', !security?.length && el('span', { class: 'tag' }, 'open to anyone')),
     copyable(curl(document_, which, location.origin)),
     parameters(document_, given),
     ...bodies(document_, 'Body', content(document_, requestBody ?? {})),

@@ -5,6 +5,7 @@ use super::problem::{Code, FieldError, Problem};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Objects and arrays inside each other.
@@ -75,6 +76,7 @@ pub fn merge(target: &mut Value, patch: Value) {
 /// Reads `T`; where a value does not fit, notes it, takes it out and tries again, so that the
 /// values behind it are looked at too. Where one is missing, something stands in for it meanwhile.
 fn lenient<T: DeserializeOwned>(mut value: Value, errors: &mut Vec<FieldError>) -> Option<T> {
+    let mut gone = Gone::default();
     loop {
         let error = match serde_path_to_error::deserialize::<_, T>(&value) {
             Ok(read) => return Some(read),
@@ -92,7 +94,10 @@ fn lenient<T: DeserializeOwned>(mut value: Value, errors: &mut Vec<FieldError>) 
             continue;
         }
         let taken = !pointer.is_empty() && take(&mut value, &pointer);
-        errors.push(FieldError::new(pointer, fault));
+        errors.push(FieldError::new(gone.told(&pointer), fault));
+        if taken {
+            gone.note(&value, &pointer);
+        }
         if !taken || errors.len() == MAX_ERRORS {
             return None;
         }
@@ -145,6 +150,35 @@ fn take(value: &mut Value, pointer: &str) -> bool {
             key.parse().ok().filter(|index: &usize| *index < items.len()).map(|index| items.remove(index)).is_some()
         }
         _ => false,
+    }
+}
+
+/// Items that were taken out of arrays: those behind them have moved up, but are told where they stood.
+#[derive(Default)]
+struct Gone(BTreeMap<String, BTreeSet<usize>>);
+
+impl Gone {
+    /// `pointer` as it was before anything was taken out.
+    fn told(&self, pointer: &str) -> String {
+        let mut told = String::new();
+        for segment in pointer.split('/').skip(1) {
+            let before = self.0.get(&told).zip(segment.parse::<usize>().ok());
+            let place = before.map(|(gone, index)| gone.iter().fold(index, |index, gone| index + usize::from(*gone <= index)));
+            told.push('/');
+            told.push_str(&place.map_or(segment.to_owned(), |place| place.to_string()));
+        }
+        told
+    }
+
+    /// What stood at `pointer` was taken out of `value`.
+    fn note(&mut self, value: &Value, pointer: &str) {
+        let from_array = pointer.rsplit_once('/').and_then(|(parent, _)| value.pointer(parent)).is_some_and(Value::is_array);
+        let told = self.told(pointer);
+        if let Some((parent, Ok(index))) = told.rsplit_once('/').map(|(parent, key)| (parent, key.parse()))
+            && from_array
+        {
+            self.0.entry(parent.to_owned()).or_default().insert(index);
+        }
     }
 }
 
@@ -353,5 +387,29 @@ mod tests {
             merge(&mut target, serde_json::from_str(patch).expect("JSON"));
             assert_eq!(target.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn faults_in_a_list_are_told_where_they_stand_however_many_came_before_them() {
+        #[derive(Debug, Deserialize)]
+        struct List {
+            #[serde(rename = "list")]
+            _list: Vec<Item>,
+        }
+
+        #[derive(Debug, Deserialize)]
+        struct Item {
+            #[serde(rename = "n", default)]
+            _n: Vec<u8>,
+        }
+
+        impl Check for List {
+            fn check(&self, _: &str, _: &mut Vec<FieldError>) {}
+        }
+
+        let text = br#"{"list":[7,{"n":[1,-1,2,"x",300]},8,{"n":"x"},{},9]}"#;
+        let problem = read::<List>(parse(text).expect("JSON")).expect_err("refused");
+        let told: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(told, ["/list/0", "/list/1/n/1", "/list/1/n/3", "/list/1/n/4", "/list/2", "/list/3/n", "/list/5"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Token buckets per client address.
 
 use super::problem::{Code, Problem};
+use axum::http::HeaderName;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
@@ -43,11 +44,19 @@ impl Buckets {
             let seconds = ((1.0 - bucket.tokens) / self.per_second).ceil().max(1.0) as u64;
             metrics::counter!("mixdown_drops_total", "reason" => "join_rate").increment(1);
             let problem = Problem::new(Code::RateLimited, format!("limits.joins_per_second_per_ip is {}", self.per_second));
-            return Err(problem.retry_after(seconds));
+            return Err(told(problem.retry_after(seconds), burst, seconds));
         }
         bucket.tokens -= 1.0;
         Ok(())
     }
+}
+
+/// With what a client may do and when it may again: draft-ietf-httpapi-ratelimit-headers, as most clients read it.
+fn told(problem: Problem, burst: f64, seconds: u64) -> Problem {
+    problem
+        .with_header(HeaderName::from_static("ratelimit-limit"), &burst.to_string())
+        .with_header(HeaderName::from_static("ratelimit-remaining"), "0")
+        .with_header(HeaderName::from_static("ratelimit-reset"), &seconds.to_string())
 }
 
 impl Bucket {

@@ -171,6 +171,8 @@ async fn a_join_storm_from_one_address_is_429_after_the_burst() {
         let reply = world.send(request).await;
         if reply.status == 429 {
             assert_eq!((reply.problem().as_str(), reply.header("retry-after")), ("rate-limited", "1"));
+            let told = ["limit", "remaining", "reset"].map(|name| reply.header(&format!("ratelimit-{name}")).to_owned());
+            assert_eq!(told, ["10", "0", "1"]);
         }
         statuses.push(reply.status.as_u16());
     }

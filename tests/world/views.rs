@@ -2,8 +2,10 @@
 
 use crate::guest::Profile;
 use crate::world::World;
-use mixdown::conference::handle::Request;
+use mixdown::client;
+use mixdown::conference::handle::{Join, Request};
 use mixdown::conference::rights::{Rights, Views};
+use mixdown::peer::types::CloseReason;
 use mixdown::room::model::{Canvas, RoomPatch, Selector, SelfView, State, ViewPatch};
 use mixdown::room::{Expect, MAIN_VIEW};
 use mixdown_codecs::Size;
@@ -218,6 +220,26 @@ fn who_is_sent_to_another_room_is_told_where_and_is_out_when_he_stays() {
     world.run_ms(10_000);
     assert!(world.guests[1].record.closed);
     assert_eq!(world.participant(1).unwrap().participant.state, State::Disconnected);
+}
+
+#[test]
+fn of_two_sessions_of_one_identity_the_newest_stays_and_nobody_else_notices() {
+    let mut world = room(vec![Profile::new(1), Profile::viewer(2)]);
+    let come = |world: &mut World| {
+        let offer = client::Peer::new(client::Config::default(), world.now).offer().unwrap();
+        let kind = mixdown::peer::types::Kind::Participant;
+        let join = Join { kind, offer, name: "Ann".into(), identity: Some("ann".into()), view: None, role: None, rights: Rights::all() };
+        world.ask(|reply| Request::Join(Box::new(join), reply)).unwrap().participant
+    };
+    let (first, second) = (come(&mut world), come(&mut world));
+    let mut of = |participant| world.ask(|reply| Request::Participant { participant, reply }).unwrap();
+    let (first, second) = (of(first), of(second));
+    assert_eq!((first.participant.state, first.participant.reason_code), (State::Disconnected, Some(CloseReason::DuplicateIdentity)));
+    assert_ne!(second.participant.state, State::Disconnected, "never both, never neither");
+    let from = world.now;
+    world.run_ms(1000);
+    assert!(world.guests.iter().all(|guest| !guest.record.closed));
+    assert!(seen(&world, 1, from).contains(&1), "the others go on");
 }
 
 #[test]

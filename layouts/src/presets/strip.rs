@@ -1,4 +1,4 @@
-//! One large place and a strip of small ones along a side of the canvas; on a tall canvas a grid of them above or below.
+//! One large place and a strip of small ones along a side of the canvas; on a square or tall canvas a grid of them above or below.
 
 use super::grid::tile_in;
 use super::{Place, Seat, Stage, centred, fit_ratio, grid, seats};
@@ -19,7 +19,8 @@ pub(super) fn arrange<'a>(
     rank: impl Fn(&Seat<'a>) -> u8,
 ) -> Vec<Place<'a>> {
     let wanted = others.len().min(stage.max_tiles - 1);
-    let tall = stage.canvas.height > stage.canvas.width && matches!(stage.layout.strip, Strip::Bottom | Strip::Top);
+    // Where a picture as wide as the canvas leaves a third of it free, a strip along the edge would leave bars.
+    let tall = stage.canvas.width * 9 / 16 <= stage.canvas.height * 2 / 3 && matches!(stage.layout.strip, Strip::Bottom | Strip::Top);
     if tall
         && wanted > 0
         && let Some((main, small)) = stack(stage, large, wanted)

@@ -336,6 +336,22 @@ fn nobody_in_the_strip_moves_but_those_who_change_places_with_the_speaker() {
 }
 
 #[test]
+fn on_a_square_canvas_pictures_stand_above_each_other_and_waste_no_more_of_it_than_they_must() {
+    let mut cast = cast(3);
+    cast.active_speaker = Some(PersonId(1));
+    let sizes = |kind| layout(kind).arrange(&cast, Size::new(480, 480), BLACK).tiles.iter().map(|tile| tile.rect).collect::<Vec<_>>();
+    let sides = sizes(Kind::SideBySide);
+    assert!(sides[0].bottom() <= sides[1].y && sides.iter().all(|side| side.width >= 420), "{sides:?}");
+    for kind in [Kind::Speaker, Kind::Presentation] {
+        let tiles = sizes(kind);
+        assert_eq!((tiles[0].y, tiles[0].width, tiles[0].height), (0, 480, 270), "{kind:?}");
+        assert!(tiles[1..].iter().all(|small| small.y >= 270 && small.width >= 170), "{kind:?}: {tiles:?}");
+    }
+    let classic = layout(Kind::SideBySide).arrange(&cast, Size::new(640, 480), BLACK);
+    assert_eq!(classic.tiles[0].rect.y, classic.tiles[1].rect.y, "4:3 is wide enough for two beside each other");
+}
+
+#[test]
 fn an_interpreter_with_a_frame_rate_keeps_the_seat_while_speaking_and_the_large_place_shows_who_spoke_before() {
     let layout = custom(
         r#"{"type":"custom","regions":[
