@@ -42,7 +42,7 @@ pub fn read<T: DeserializeOwned + Check>(value: Value) -> Result<T, Problem> {
     let mut errors = Vec::new();
     let read = lenient::<T>(value, &mut errors);
     if let Some(read) = &read {
-        let absent: Vec<String> = errors.iter().filter(|error| error.detail == MISSING).map(|error| error.pointer.clone()).collect();
+        let absent: Vec<String> = errors.iter().map(|error| error.pointer.clone()).collect();
         let mut wrong = Vec::new();
         read.check("", &mut wrong);
         // What stands in for a missing value is nobody's fault.
@@ -86,8 +86,18 @@ fn lenient<T: DeserializeOwned>(mut value: Value, errors: &mut Vec<FieldError>) 
         if let Some(field) = missing(&fault) {
             let pointer = format!("{pointer}/{field}");
             // An item of a list is left out where nothing could stand in for what it lacks.
-            let goes_on = stand_in::<T>(&mut value, &pointer) || take_item(&mut value, &pointer);
-            errors.push(FieldError::new(pointer, MISSING));
+            let told = gone.told(&pointer);
+            let goes_on = stand_in::<T>(&mut value, &pointer) || {
+                let taken = take_item(&mut value, &pointer);
+                if let Some((item, _)) = pointer.rsplit_once('/').filter(|_| taken) {
+                    gone.note(&value, item);
+                }
+                taken
+            };
+            // What was wrong and taken out is no longer there, but was.
+            if !errors.iter().any(|error| error.pointer == told) {
+                errors.push(FieldError::new(told, MISSING));
+            }
             if !goes_on || errors.len() == MAX_ERRORS {
                 return None;
             }
@@ -411,5 +421,41 @@ mod tests {
         let problem = read::<List>(parse(text).expect("JSON")).expect_err("refused");
         let told: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(told, ["/list/0", "/list/1/n/1", "/list/1/n/3", "/list/1/n/4", "/list/2", "/list/3/n", "/list/5"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_not_told_as_missing_too_and_what_lacks_something_moves_nobody() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Order {
+            count: u32,
+            items: Vec<Item>,
+        }
+
+        #[derive(Debug, Deserialize)]
+        struct Item {
+            #[serde(rename = "kind")]
+            _kind: ItemKind,
+        }
+
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum ItemKind {
+            Cup,
+        }
+
+        impl Check for Order {
+            fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
+                if self.count == 0 {
+                    errors.push(FieldError::new(format!("{at}/count"), "1 or more"));
+                }
+                assert!(self.items.len() < 2);
+            }
+        }
+
+        let problem = read::<Order>(parse(br#"{"count":-1,"items":[{},{"kind":"cup"},{},7]}"#).expect("JSON")).expect_err("refused");
+        let mut told: Vec<_> = problem.errors.iter().map(|error| error.pointer.as_str()).collect();
+        told.sort_unstable();
+        assert_eq!(told, ["/count", "/items/0/kind", "/items/2/kind", "/items/3"]);
     }
 }
