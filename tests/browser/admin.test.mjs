@@ -146,10 +146,12 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await until('Ann is not seen', async () => !(await filled(0.25, 0.25)));
       await page.focus('.view-pane .chip button');
       await page.keyboard.press('Enter');
-      await page.keyboard.press('Tab');
-      await page.$$eval('.view-pane .chip button', ([button]) => button.click());
-      await press('.view-pane .primary');
-      await until('she is again', async () => (await view()).exclude.length === 0 && (await view()).audio.exclude.length === 0 && (await filled(0.25, 0.25)));
+      // What the server tells of the change before may come in between and show the filter as it is there.
+      await until('she is again', async () => {
+        await page.$$eval('.view-pane .chip button', (buttons) => buttons.forEach((button) => button.click()));
+        await press('.view-pane .primary');
+        return (await view()).exclude.length === 0 && (await view()).audio.exclude.length === 0 && (await filled(0.25, 0.25));
+      });
     });
 
     test('a sidebar is made, filled, heard by all and ended', async () => {

@@ -50,30 +50,28 @@ const files = readdirSync(here)
   .map((name) => join(here, name));
 const began = Date.now();
 
-/** Runs files one after the other. @param {string[]} files @returns {Promise<Map<string, {passed: number, failed: number, skipped: number}>>} */
-function round(files) {
-  const counts = new Map(files.map((file) => [file, { passed: 0, failed: 0, skipped: 0 }]));
-  const count = (file, what) => { (counts.get(file) ?? counts.get(files[0]))[what] += 1; };
+/** Runs one file. @param {string} file @returns {Promise<{passed: number, failed: number, skipped: number}>} */
+function round(file) {
+  const count = { passed: 0, failed: 0, skipped: 0 };
   const leaf = ({ name, details }) => !name.endsWith('.mjs') && details?.type !== 'suite';
-  const tests = run({ files, concurrency: 1, timeout: 240_000 });
-  tests.on('test:pass', (event) => leaf(event) && count(event.file, event.skip === undefined ? 'passed' : 'skipped'));
-  tests.on('test:fail', ({ file, details }) => {
-    if (details?.error?.failureType !== 'subtestsFailed') count(file, 'failed');
-  });
+  const tests = run({ files: [file], concurrency: 1, timeout: 240_000 });
+  tests.on('test:pass', (event) => { if (leaf(event)) count[event.skip === undefined ? 'passed' : 'skipped'] += 1; });
+  tests.on('test:fail', ({ details }) => { if (details?.error?.failureType !== 'subtestsFailed') count.failed += 1; });
   tests.compose(new spec()).pipe(process.stdout, { end: false });
-  return new Promise((resolve) => { tests.on('end', () => setTimeout(() => resolve(counts), 100)); });
+  return new Promise((resolve) => { tests.on('end', () => setTimeout(() => resolve(count), 100)); });
 }
 
 /**
  * Two browsers and a server in real time on whatever machine this is: what fails once is tried once more, by itself, and
  * named either way. What fails twice has failed.
  */
-const counts = await round(files);
+const counts = new Map();
+for (const file of files) counts.set(file, await round(file));
 const unsteady = [...counts].filter(([, { failed }]) => failed > 0).map(([file]) => file);
 if (unsteady.length > 0) {
   const names = unsteady.map((file) => basename(file)).join(', ');
   console.log(`once more: ${names}`);
-  for (const file of unsteady) for (const [name, count] of await round([file])) counts.set(name, count);
+  for (const file of unsteady) counts.set(file, await round(file));
   console.log(`failed once: ${names}`);
 }
 server?.kill();
