@@ -164,8 +164,12 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await press('.sidebar[data-name=whisper] [data-key$=" add"]');
       await until('Ann is in it', async () => (await sidebars())[0].participants[0] === id);
       await until('and is shown', async () => (await text('.sidebar .chips')).includes('Ann'));
-      await press('.sidebar [data-key$=" heard"]');
-      await until('heard by all', async () => (await sidebars())[0].heard_by_all);
+      // The list may be drawn anew between finding the box and ticking it.
+      await until('heard by all', async () => {
+        if ((await sidebars())[0].heard_by_all) return true;
+        await page.$eval('.sidebar [data-key$=" heard"]', (box) => box.checked || box.click());
+        return false;
+      });
       await press('.sidebar [data-key$=" end"]');
       await until('none', async () => (await sidebars()).length === 0);
     });

@@ -32,7 +32,7 @@ FIXED = {"view": "main", "sidebar": "aside", "name": "contract", "webhook": "con
 BEYOND_CODES = {"bad-cursor", "gone"}
 BEYOND = re.compile(
     r"bytes$|bytes, no control|has no effect|overlaps region|partly off the canvas|would lie off the canvas|regions or groups|another \w+ has this id"
-    r"|is not more than|tiles in all|the seat is for one|/overlays/\d+/(text|image): is missing|above 0 and at most 1|/opacity: 0 to 1|nothing in it can be seen"
+    r"|is not more than|tiles in all|the seat is for one|/overlays/\d+/(text|image): is missing|above 0 and at most 1|: 0 to 1$|nothing in it can be seen"
     r"|no picture of this name|a picture is written as|sides of 16 to 3840|is at most 3840x2160|in one line|is not in the room"
     r"|no view named|is the view itself|is a type of layout by itself|auth\.max_ttl_ms|/room: is missing; only admin"
 )

@@ -119,7 +119,7 @@ export class Sidebars {
     const others = this.#people.filter(({ id, kind }) => kind !== 'viewer' && !participants.includes(id));
     const who = el('select', { 'aria-label': `Who comes into ${name}` }, ...others.map((person) => el('option', { value: person.id }, person.name || person.id)));
     const add = () => who.value && this.move(who.value, name);
-    const all = el('input', { type: 'checkbox', 'data-key': `${name} heard`, checked: heard, onchange: ({ target }) => this.#change(name, (sidebar) => ({ ...sidebar, heard_by_all: target.checked })) });
+    const all = el('input', { type: 'checkbox', 'data-key': `${name} heard`, checked: heard, onchange: ({ target: { checked } }) => this.#change(name, (sidebar) => ({ ...sidebar, heard_by_all: checked })) });
     return el(
       'li',
       { class: 'sidebar', 'data-name': name },
