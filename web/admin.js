@@ -4,17 +4,15 @@
  * @module
  */
 
-import { call, credentials, isForbidden, takeToken } from './api.js';
 import { Capacity } from './admin/capacity.js';
 import { Events } from './admin/events.js';
 import { RoomPage } from './admin/room.js';
 import { Rooms } from './admin/rooms.js';
 import { Webhooks } from './admin/webhooks.js';
-import { SignIn } from './signin.js';
+import { enter } from './signin.js';
 import { announce } from './ui.js';
 
 const main = document.getElementById('main');
-const signOut = document.getElementById('sign-out');
 
 /** The page that is open: it has `element`, and `close` to end what it began. */
 let page = null;
@@ -49,29 +47,4 @@ function open() {
   show(PAGES[name](which), which ?? name[0].toUpperCase() + name.slice(1));
 }
 
-async function start() {
-  try {
-    await call('GET', '/v1/rooms?limit=1');
-  } catch (error) {
-    if (isForbidden(error)) {
-      const typed = credentials.get() !== '';
-      credentials.set('');
-      signOut.hidden = true;
-      show(new SignIn({ wanted: 'a token that administers all rooms', fault: typed ? error.message : '', done: start }), 'Sign in');
-      document.getElementById('key').focus();
-      return;
-    }
-  }
-  signOut.hidden = credentials.get() === '';
-  open();
-}
-
-signOut.addEventListener('click', () => {
-  credentials.set('');
-  start();
-});
-addEventListener('hashchange', () => {
-  if (!(page instanceof SignIn)) open();
-});
-takeToken();
-start();
+enter({ probe: '/v1/rooms?limit=1', wanted: 'a token that administers all rooms', show, open });

@@ -115,10 +115,7 @@ impl Conference {
                 let said = channel::chat_text(&text).map(|text| self.say(None, &from, &text));
                 answer(reply, said.map_err(|detail| Refusal::Unprocessable { pointer: "/text", detail }));
             }
-            Request::Banner { view, text, time, reply } => {
-                let shown = self.banner(view, text, time);
-                answer(reply, shown);
-            }
+            Request::Banner { view, text, time, reply } => answer(reply, self.banner(view, text, time)),
             Request::Snapshot { view, reply } => self.snapshot(view, reply),
             Request::Record { recording, reply } => self.record(*recording, reply),
             Request::ActOnRecording { recording, action, reply } => {
