@@ -5,9 +5,9 @@
  */
 
 import { call, list, roomPath } from '../api.js';
+import { redraw } from '../redraw.js';
 import { announce, el, toast } from '../ui.js';
 import { PersonTools } from './person.js';
-import { keepFocus } from './webhooks.js';
 
 /** How often levels are asked for while the page is seen. */
 const LEVELS_MS = 1000;
@@ -68,7 +68,7 @@ export class People {
       this.table.hidden = people.length === 0;
       // A name or role that is being typed is not taken away.
       if (this.rows.contains(document.activeElement) && document.activeElement.matches('input, select')) return;
-      keepFocus(this.rows, people.flatMap((person) => this.#rows(person)));
+      redraw(this.rows, people.flatMap((person) => this.#rows(person)));
     } catch (error) {
       if (error.status !== 404) toast(error.message, 'bad');
     }

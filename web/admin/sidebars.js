@@ -5,6 +5,7 @@
  */
 
 import { call, isStale, list, read, roomPath } from '../api.js';
+import { redraw } from '../redraw.js';
 import { announce, el, toast } from '../ui.js';
 
 export class Sidebars {
@@ -108,9 +109,7 @@ export class Sidebars {
   #draw() {
     // What is being chosen from is not taken away.
     if (this.list.contains(document.activeElement) && document.activeElement.matches('select')) return;
-    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-    this.list.replaceChildren(...this.#all.map((sidebar) => this.#row(sidebar)));
-    if (focused) this.list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    redraw(this.list, this.#all.map((sidebar) => this.#row(sidebar)));
   }
 
   #row({ name, participants, heard_by_all: heard }) {

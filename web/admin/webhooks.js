@@ -5,6 +5,7 @@
  */
 
 import { call, list, read } from '../api.js';
+import { redraw } from '../redraw.js';
 import { announce, el, toast } from '../ui.js';
 
 const REFRESH_MS = 3000;
@@ -51,7 +52,7 @@ export class Webhooks {
       this.none.hidden = all.length > 0;
       this.table.hidden = all.length === 0;
       this.#chosen ??= all[0]?.id ?? null;
-      keepFocus(this.endpoints, all.map((endpoint) => this.endpoint(endpoint)));
+      redraw(this.endpoints, all.map((endpoint) => this.endpoint(endpoint)));
       await this.open();
     } catch (error) {
       toast(error.message, 'bad');
@@ -78,7 +79,7 @@ export class Webhooks {
     const { value } = await read(`${path}?limit=${SHOWN}`);
     this.log.hidden = false;
     this.log.caption.textContent = `Deliveries to ${this.#chosen}${value.next_cursor ? `, the last ${SHOWN}` : ''}`;
-    keepFocus(this.deliveries, value.items.map((delivery) => this.delivery(path, delivery)));
+    redraw(this.deliveries, value.items.map((delivery) => this.delivery(path, delivery)));
   }
 
   delivery(path, delivery) {
@@ -104,11 +105,4 @@ export class Webhooks {
       toast(error.message, 'bad');
     }
   }
-}
-
-/** Replaces children; the focus stays on the control with the same key. @param {Element} parent @param {Element[]} children */
-export function keepFocus(parent, children) {
-  const key = parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  parent.replaceChildren(...children);
-  if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }
