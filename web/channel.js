@@ -24,7 +24,6 @@ export function receive(conference, data) {
 const HANDLERS = {
   hello(conference, message) {
     conference.id = message.participant ?? conference.id;
-    conference.hearing.greeted(performance.now());
     const waiting = Boolean(message.waiting);
     if (waiting !== conference.waiting) conference.emit('admission', { waiting: (conference.waiting = waiting) });
     conference.emit('hello', message);
@@ -49,10 +48,10 @@ const HANDLERS = {
     conference.recording = Boolean(active);
     conference.emit('recording', { active: conference.recording });
   },
-  chat(conference, { participant = null, name = '', text = '', at }) {
+  chat(conference, { participant = null, name = '', text = '', at, history = false }) {
     const own = participant !== null && participant === conference.id;
-    const { fresh, past } = conference.hearing.take({ participant, text, at }, performance.now());
-    if (fresh) conference.emit('chat', { participant, name, text, at: at ? new Date(at) : new Date(), own, past });
+    if (!conference.hearing.take({ participant, text, at })) return;
+    conference.emit('chat', { participant, name, text, at: at ? new Date(at) : new Date(), own, past: history });
   },
   error(conference, { status = 0, detail = 'the server reports an error' }) {
     conference.emit('error', { status, detail });

@@ -13,8 +13,6 @@ const FINAL = {
 };
 /** A roster that was written before one's own last word was read has come within this time. */
 const SETTLE_MS = 1000;
-/** What was said before one came arrives within this time of the greeting. */
-const GREETING_MS = 400;
 /** Messages that are remembered so that none is told twice. */
 const KNOWN_MESSAGES = 500;
 
@@ -69,19 +67,13 @@ export class Mutes {
 /** Which chat messages are new: a server tells the last ones again to whoever connects. */
 export class Hearing {
   #known = new Set();
-  #greeted = -Infinity;
 
-  /** @param {number} now - milliseconds */
-  greeted(now) {
-    this.#greeted = now;
-  }
-
-  /** @param {{participant?: string | null, text: string, at?: string}} message @param {number} now - milliseconds */
-  take({ participant, text, at }, now) {
+  /** Whether it was not heard yet. @param {{participant?: string | null, text: string, at?: string}} message */
+  take({ participant, text, at }) {
     const key = `${at}\n${participant}\n${text}`;
     const fresh = !at || !this.#known.has(key);
     this.#known.add(key);
     if (this.#known.size > KNOWN_MESSAGES) this.#known.delete(this.#known.values().next().value);
-    return { fresh, past: now - this.#greeted < GREETING_MS };
+    return fresh;
   }
 }

@@ -159,8 +159,9 @@ pub fn speaker(participant: ParticipantId) -> String {
     json!({"type": "speaker", "participant": participant}).to_string()
 }
 
-pub fn chat(from: Option<ParticipantId>, name: &str, text: &str, at: &str) -> String {
-    json!({"type": "chat", "participant": from, "name": name, "text": text, "at": at}).to_string()
+/// `history`: it was said before its reader came.
+pub fn chat(from: Option<ParticipantId>, name: &str, text: &str, at: &str, history: bool) -> String {
+    json!({"type": "chat", "participant": from, "name": name, "text": text, "at": at, "history": history}).to_string()
 }
 
 /// The refusal of a message.

@@ -160,12 +160,11 @@ impl Conference {
     /// Passes a chat line to everybody and keeps it for those who come later.
     pub(super) fn say(&mut self, from: Option<ParticipantId>, name: &str, text: &str) {
         let at = crate::runtime::clock::rfc3339(self.wall);
-        let line: Arc<str> = channel::chat(from, name, text, &at).into();
-        self.chat.push_back(Arc::clone(&line));
+        self.chat.push_back(channel::chat(from, name, text, &at, true).into());
         while self.chat.len() > self.room.settings().chat_history {
             self.chat.pop_front();
         }
-        self.send(self.channels(), line);
+        self.send(self.channels(), channel::chat(from, name, text, &at, false).into());
         self.note_chat(from, name, text);
         self.publish("chat.message", serde_json::json!({"participant": from, "name": name, "text": text}));
     }

@@ -7,6 +7,7 @@ use super::addresses::{self, Wishes};
 use super::hub::{Hub, Limits, Output, Route};
 use super::route::{Router, Target};
 use super::tcp::{self, Frame, Writer};
+use super::threads::Thread;
 use super::udp::{Inbox, Outbox, Sockets};
 use super::{Command, Handle};
 use crate::peer::types::{Datagram, Transmit, Transport};
@@ -77,6 +78,7 @@ pub struct Running {
     pub ice_lite: bool,
     pub port: u16,
     tasks: JoinSet<()>,
+    _threads: Vec<Thread>,
 }
 
 impl Running {
@@ -95,11 +97,13 @@ struct Packet {
     writer: Option<Writer>,
 }
 
-/// Binds the sockets and starts the hubs. Must be called within a tokio runtime.
+/// Binds the sockets and starts the hubs, on threads of their own.
 pub async fn start(config: Config) -> io::Result<Running> {
     let wishes = Wishes { bind: &config.bind, advertised: &config.advertised, loopback: config.loopback };
     let listen = addresses::plan(&wishes, &addresses::own());
-    let (sockets, listeners) = bind(&config, &listen).await?;
+    let front = Thread::start("net".into())?;
+    let (own, wished) = (config.clone(), listen.clone());
+    let (sockets, listeners) = front.run(async move { bind(&own, &wished).await }).await?;
     let port = sockets.iter().next().map_or(config.port, |socket| socket.local.port());
     let mut candidates = Vec::new();
     for socket in sockets.iter() {
@@ -114,11 +118,15 @@ pub async fn start(config: Config) -> io::Result<Running> {
     let (frames, incoming) = mpsc::channel(FRAMES);
     let mut tasks = JoinSet::new();
     if config.tcp {
-        tasks.spawn(tcp::accept(listeners, frames));
+        tasks.spawn_on(tcp::accept(listeners, frames), &front.tasks);
     }
-    let handles = spawn(&mut tasks, Arc::new(sockets), hubs, incoming, config.limits);
+    let mut threads = vec![front];
+    if hubs > 1 {
+        threads.extend((0..hubs).map(|n| Thread::start(format!("net-{n}"))).collect::<io::Result<Vec<_>>>()?);
+    }
+    let handles = spawn(&mut tasks, &threads, Arc::new(sockets), incoming, config.limits);
     tracing::info!(port, ice_lite, hubs, tcp = config.tcp, "media network is up");
-    Ok(Running { handles, candidates, ice_lite, port, tasks })
+    Ok(Running { handles, candidates, ice_lite, port, tasks, _threads: threads })
 }
 
 async fn bind(config: &Config, listen: &[addresses::Listen]) -> io::Result<(Sockets, Vec<(tokio::net::TcpListener, SocketAddr)>)> {
@@ -138,27 +146,36 @@ async fn bind(config: &Config, listen: &[addresses::Listen]) -> io::Result<(Sock
     Err(last)
 }
 
-fn spawn(tasks: &mut JoinSet<()>, sockets: Arc<Sockets>, hubs: usize, incoming: mpsc::Receiver<Frame>, limits: Limits) -> Vec<Handle> {
+/// The first of `threads` has the sockets; the others, where there are any, a hub each.
+fn spawn(
+    tasks: &mut JoinSet<()>,
+    threads: &[Thread],
+    sockets: Arc<Sockets>,
+    incoming: mpsc::Receiver<Frame>,
+    limits: Limits,
+) -> Vec<Handle> {
+    let [front, others @ ..] = threads else { return Vec::new() };
+    let places = if others.is_empty() { threads } else { others };
     let mut handles = Vec::new();
     let mut ways = Vec::new();
     let (learn, routes) = mpsc::channel(PACKETS);
     let mut incoming = Some(incoming);
-    for index in 0..hubs {
+    for (index, place) in places.iter().enumerate() {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let (packets, inbound) = mpsc::channel(PACKETS);
         handles.push(Handle::new(commands));
         ways.push(packets);
         let io = Io { sockets: Arc::clone(&sockets), outbox: Outbox::default(), writers: HashMap::new() };
-        let routes = (hubs > 1).then(|| (index, learn.clone()));
-        let own = if hubs == 1 { incoming.take() } else { None };
+        let routes = (!others.is_empty()).then(|| (index, learn.clone()));
+        let own = if others.is_empty() { incoming.take() } else { None };
         let source = match own {
             Some(frames) => Source::Sockets { frames, inbox: Box::new(Inbox::new()) },
             None => Source::Router(inbound),
         };
-        tasks.spawn(Driver { hub: Hub::new(limits), io, routes }.run(queue, source));
+        tasks.spawn_on(Driver { hub: Hub::new(limits), io, routes }.run(queue, source), &place.tasks);
     }
     if let Some(incoming) = incoming {
-        tasks.spawn(route(sockets, incoming, routes, ways));
+        tasks.spawn_on(route(sockets, incoming, routes, ways), &front.tasks);
     }
     handles
 }

@@ -12,6 +12,7 @@ pub mod hub;
 mod route;
 mod table;
 mod tcp;
+mod threads;
 mod udp;
 
 use crate::ids::{ParticipantId, RenditionId, TrackId};

@@ -20,6 +20,7 @@ pub mod stall;
 pub mod ticker;
 pub mod video;
 pub mod view;
+mod workers;
 
 use crate::ids::{CanvasId, ParticipantId, RenditionId, TrackId};
 use crate::media::{AudioIn, AudioOut, VideoIn, VideoOut};

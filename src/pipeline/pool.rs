@@ -1,37 +1,49 @@
 //! Where work runs: worker threads in the server, the caller's own thread in tests on virtual time.
 
+use super::workers::{Job, Workers};
 use crate::runtime::clock;
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Runs jobs. Cheap to clone.
 #[derive(Clone)]
 pub enum Pool {
-    /// Worker threads of our own, one per core by default.
-    Threads(Arc<rayon::ThreadPool>),
+    /// Worker threads, one per core by default.
+    Threads(Arc<Threads>),
     /// At once, on the caller's thread: deterministic.
     Inline,
 }
 
+pub struct Threads {
+    /// Step the strands.
+    workers: Workers,
+    /// Help a strand whose one step falls into equal parts, and sleep otherwise.
+    helpers: rayon::ThreadPool,
+}
+
 impl Pool {
-    pub fn threads(count: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let name = |n| format!("worker-{n}");
-        rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(name).build().map(|pool| Self::Threads(Arc::new(pool)))
+    /// # Errors
+    /// The system has no thread left.
+    pub fn threads(count: usize) -> io::Result<Self> {
+        let helpers = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|n| format!("helper-{n}"));
+        let helpers = helpers.build().map_err(io::Error::other)?;
+        Ok(Self::Threads(Arc::new(Threads { workers: Workers::start(count)?, helpers })))
     }
 
-    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
+    fn run(&self, job: Arc<impl Job + 'static>) {
         match self {
-            Self::Threads(pool) => pool.spawn(job),
-            Self::Inline => job(),
+            Self::Threads(threads) => threads.workers.push(job),
+            Self::Inline => job.run(),
         }
     }
 
-    /// Does a job for each item, on all workers that are free; the caller takes part and waits. Without a detour where there is one item.
+    /// Does a job for each item, on all cores that are free; the caller takes part and waits. Without a detour where there is one item.
     pub fn each<T: Send>(&self, items: &mut [T], job: impl Fn(&mut T) + Sync) {
         let job = &job;
         match (self, items) {
-            (Self::Threads(pool), [first, others @ ..]) if !others.is_empty() => pool.scope(|scope| {
+            (Self::Threads(threads), [first, others @ ..]) if !others.is_empty() => threads.helpers.in_place_scope(|scope| {
                 for item in others {
                     scope.spawn(move |_| job(item));
                 }
@@ -98,8 +110,7 @@ impl<S: Stage> Strand<S> {
         let idle = !std::mem::replace(&mut inbox.running, true);
         drop(inbox);
         if idle {
-            let strand = Arc::clone(self);
-            self.pool.run(move || strand.drain());
+            self.pool.run(Arc::clone(self));
         }
         Ok(())
     }
@@ -108,8 +119,11 @@ impl<S: Stage> Strand<S> {
     pub fn is_busy(&self) -> bool {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).running
     }
+}
 
-    fn drain(&self) {
+impl<S: Stage> Job for Strand<S> {
+    /// Steps the stage until the inbox is empty.
+    fn run(&self) {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let next = {
@@ -174,16 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn each_item_is_worked_on_once_also_from_within_a_worker() {
+    fn each_item_is_worked_on_once() {
         for pool in [Pool::threads(2).unwrap(), Pool::Inline] {
-            let (sender, receiver) = mpsc::channel();
-            let inner = pool.clone();
-            pool.run(move || {
-                let mut items = [1, 2, 3, 4, 5];
-                inner.each(&mut items, |item| *item *= 10);
-                sender.send(items).unwrap();
-            });
-            assert_eq!(receiver.recv().unwrap(), [10, 20, 30, 40, 50]);
+            let mut items = [1, 2, 3, 4, 5];
+            pool.each(&mut items, |item| *item *= 10);
+            assert_eq!(items, [10, 20, 30, 40, 50]);
         }
     }
 

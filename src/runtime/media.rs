@@ -27,7 +27,7 @@ pub async fn start(config: &Config, loopback: bool, library: Library) -> io::Res
     let limits = gate::Limits { max_pixels: config.video.max_pixels, max_side: config.video.max_side };
     let net = net::start(sockets(config, loopback)).await?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let pool = Pool::threads(cores).map_err(io::Error::other)?;
+    let pool = Pool::threads(cores)?;
     let building = Building {
         settings: room(config),
         max_rooms: config.rooms.max_rooms as usize,

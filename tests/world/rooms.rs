@@ -128,11 +128,15 @@ fn chat_reaches_everybody_and_late_comers_too() {
     let now = world.now;
     world.guests[0].peer.send_message(now, r#"{"type":"chat","text":"hello"}"#).unwrap();
     world.run_ms(500);
-    assert!(world.guests[1].messages_of("chat").any(|message| message["text"] == "hello" && message["name"] == "person 1"));
+    assert!(
+        world.guests[1]
+            .messages_of("chat")
+            .any(|message| message["text"] == "hello" && message["name"] == "person 1" && message["history"] == false)
+    );
     let late = world.join(Profile::viewer(3));
     world.connect(PATIENCE);
     world.run_ms(500);
-    assert!(world.guests[late].messages_of("chat").any(|message| message["text"] == "hello"));
+    assert!(world.guests[late].messages_of("chat").any(|message| message["text"] == "hello" && message["history"] == true));
     assert!(world.guests[late].messages_of("hello").next().is_some());
     let roster = world.guests[late].messages_of("roster").last().unwrap();
     assert_eq!(roster["participants"].as_array().unwrap().len(), 3);

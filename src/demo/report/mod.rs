@@ -28,8 +28,8 @@ use viewer::Viewer;
 const CLIP_SECONDS: usize = 10;
 /// From the last join until counting begins.
 const SETTLE: Duration = Duration::from_secs(4);
-/// Viewers that are added to see what one costs, and for how long.
-const MORE_VIEWERS: u32 = 10;
+/// Viewers that are added to see what one costs, and for how long. Many: what the room costs without them varies by more than one of them costs.
+const MORE_VIEWERS: u32 = 30;
 const MORE_SECONDS: u64 = 15;
 const ROOM: &str = "report";
 
@@ -50,7 +50,7 @@ struct Measured {
 pub async fn run(args: &Args) -> Result<(), String> {
     let (senders, viewers) = (u8::try_from(args.senders).unwrap_or(u8::MAX), args.viewers.max(1));
     let seconds = args.seconds.unwrap_or(60).max(5);
-    let bar = ProgressBar::new(u64::from(senders) * 300 + seconds + MORE_SECONDS + 30);
+    let bar = ProgressBar::new(u64::from(senders) * 300 + seconds + 3 * MORE_SECONDS + 20);
     bar.set_style(ProgressStyle::with_template("{bar:32} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
     let clips = code(senders, args.codec, &bar)?;
     let server = Server::start("127.0.0.1:0").await?;
@@ -142,11 +142,14 @@ async fn more_viewers(args: &Args, server: &Server, target: &Target, bar: &Progr
         more.push(join(target, &format!("More {number}"), receiving(args), Viewer::counting()).await?);
     }
     pass(SETTLE, "more viewers", bar).await;
-    let after = load("measuring with more viewers", bar).await;
+    let with = load("measuring with more viewers", bar).await;
     for session in more {
         session.leave().await;
     }
-    Ok(before.zip(after).map(|(before, after)| (after - before) / f64::from(MORE_VIEWERS)))
+    pass(SETTLE, "without them again", bar).await;
+    let again = load("measuring without them again", bar).await;
+    let without = before.zip(again).map(|(before, again)| f64::midpoint(before, again));
+    Ok(without.zip(with).map(|(without, with)| (with - without) / f64::from(MORE_VIEWERS)))
 }
 
 async fn metrics(target: &Target) -> Option<String> {
