@@ -4,6 +4,7 @@
 //! happens in a `room` into running stages; `api` is the outside.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod api;
 pub mod audio;
 pub mod cadence;
@@ -16,6 +17,7 @@ pub mod media;
 pub mod net;
 pub mod peer;
 pub mod pipeline;
+pub mod process;
 pub mod record;
 pub mod room;
 pub mod runtime;
