@@ -13,6 +13,7 @@ pub mod conference;
 pub mod config;
 pub mod demo;
 pub mod ids;
+pub mod ingress;
 pub mod media;
 pub mod net;
 pub mod peer;
