@@ -118,7 +118,7 @@ pub async fn list(State(app): State<App>, Room(room): Room, Query(paging): Query
     Ok(json(&paging.page(&format!("ingress:{room}"), all, |ingress| ingress.id.to_string())?, None))
 }
 
-/// One that is played, or has ended of late.
+/// One that is played, or has ended by itself of late.
 #[utoipa::path(get, path = "/v1/ingress/{ingress}", tag = "ingress", params(schema::IngressPath),
     responses((status = 200, body = schema::Ingress, headers(("ETag" = String)))))]
 pub async fn get(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {

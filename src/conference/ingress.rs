@@ -298,7 +298,10 @@ impl Conference {
         self.lingering.retain(|track, _| track.participant != id.participant());
         self.room.leave(id.participant(), close);
         tracing::info!(room = %self.room.id(), ingress = %id, ?state, reason, "an ingress has ended");
-        self.ingresses.station.remember(shown.clone());
+        if close != CloseReason::Left {
+            // What somebody has deleted is no more.
+            self.ingresses.station.remember(shown.clone());
+        }
         let kind = if state == State::Failed { "ingress.failed" } else { "ingress.ended" };
         self.publish(kind, json!({"ingress": shown, "reason": reason}));
     }

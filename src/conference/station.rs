@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Those that have ended and can still be asked for.
+/// Those that have ended by themselves and can still be asked for.
 const REMEMBERED: usize = 256;
 
 /// An ingress as the API shows it.

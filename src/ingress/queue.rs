@@ -17,8 +17,6 @@ const MOST_SOUNDS: usize = 64;
 const PREROLL: Duration = Duration::from_millis(120);
 /// Pictures are handed over this much before their time; the slot lets go of them.
 const LEAD: Duration = Duration::from_millis(40);
-/// A picture waits for the next canvas, half a frame on the average, and a sound does not: pictures are earlier by so much.
-const HALF_A_FRAME: Duration = Duration::from_millis(16);
 /// Nothing came for this long after it was due: time stands still.
 const LATE: Duration = Duration::from_millis(150);
 
@@ -98,8 +96,7 @@ impl Queue {
             return Some((zero + time, Unit::Sound(samples)));
         }
         let (time, frame) = self.pictures.pop_front_if(|(time, _)| zero + *time <= now + LEAD)?;
-        let due = zero + time;
-        Some((due.checked_sub(HALF_A_FRAME).unwrap_or(due), Unit::Picture(frame)))
+        Some((zero + time, Unit::Picture(frame)))
     }
 
     /// The first picture, whatever its time is.
@@ -146,8 +143,7 @@ mod tests {
 
     /// Everything that is let go of until `now`, by kind, in ms after `zero`.
     fn let_go(queue: &mut Queue, zero: Instant, now: Instant) -> Vec<(u128, bool)> {
-        let time = |at: Instant, unit: &Unit| (at + if let Unit::Picture(_) = unit { HALF_A_FRAME } else { Duration::ZERO }) - zero;
-        std::iter::from_fn(|| queue.pop(now)).map(|(at, unit)| (time(at, &unit).as_millis(), matches!(unit, Unit::Sound(_)))).collect()
+        std::iter::from_fn(|| queue.pop(now)).map(|(at, unit)| ((at - zero).as_millis(), matches!(unit, Unit::Sound(_)))).collect()
     }
 
     #[test]

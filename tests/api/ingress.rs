@@ -203,9 +203,10 @@ async fn a_film_is_seen_and_heard_pauses_is_moved_and_leaves_at_its_end() {
         return;
     }
     let server = server(|_| {}).await;
-    film(&server.media().join("film.mp4"), &[]);
+    // Uncoded sound, which begins where it says.
+    film(&server.media().join("film.mkv"), &["-c:a", "pcm_s16le"]);
     let recording = server.record().await;
-    let path = server.play(json!({"file": "film.mp4", "role": "cinema"})).await;
+    let path = server.play(json!({"file": "film.mkv", "role": "cinema"})).await;
     let playing = server.until(&path, "playing", |shown| shown["state"] == "playing" && shown["position_ms"].as_u64() >= Some(1500)).await;
     assert_eq!((playing["duration_ms"].as_u64().map(|ms| ms / 100), playing["name"].as_str()), (Some(60), Some("film")));
     let people = server.get("/v1/rooms/a/participants").await;
@@ -248,7 +249,8 @@ async fn a_film_is_seen_and_heard_pauses_is_moved_and_leaves_at_its_end() {
         let change = |blocks: &[Option<usize>]| blocks.windows(6).position(begins).expect("a change");
         let (picture, sound) = (change(&tape.colours), change(&tape.tones));
         println!("{before} to {after}: picture {} ms, sound {} ms", picture * 20, sound * 20);
-        assert!(picture.abs_diff(sound) <= 2, "picture and sound are in step: {picture} {sound}");
+        // A frame lasts almost two blocks.
+        assert!(picture.abs_diff(sound) <= 3, "picture and sound are in step: {picture} {sound}");
     }
     assert_eq!((tape.colours.last(), tape.tones.last()), (Some(&None), Some(&None)), "nobody is left");
 }
@@ -268,7 +270,7 @@ async fn web(folder: std::path::PathBuf) -> std::net::SocketAddr {
                     head.push(byte);
                 }
                 let text = String::from_utf8_lossy(&head).into_owned();
-                let path = text.split(' ').nth(1).unwrap_or_default().trim_start_matches('/').to_owned();
+                let path = text.split([' ', '?']).nth(1).unwrap_or_default().trim_start_matches('/').to_owned();
                 let answer = match (path.strip_prefix("moved/"), std::fs::read(folder.join(&path))) {
                     (Some(other), _) => {
                         format!("HTTP/1.1 302 Found\r\nLocation: {other}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
@@ -403,7 +405,7 @@ async fn without_an_ffmpeg_films_are_refused_and_pictures_are_not() {
     assert_eq!(seek.problem(), "conflict");
     let stopped = server.send(call(Method::DELETE, &path).with("if-match", shown.header("etag")).empty()).await;
     assert_eq!(stopped.status, StatusCode::NO_CONTENT);
-    assert_eq!(server.get(&path).await["state"], "complete");
+    assert_eq!(server.send(call(Method::GET, &path).empty()).await.problem(), "not-found");
 }
 
 /// The ffmpegs of this process that play `file`.

@@ -6,6 +6,7 @@
 
 import { call, list, roomPath } from '../api.js';
 import { duration } from '../recordings/format.js';
+import { redraw } from '../redraw.js';
 import { announce, el, toast } from '../ui.js';
 
 /** How often positions are asked for while something is played and the page is seen. */
@@ -105,11 +106,8 @@ export class Ingress {
   }
 
   #draw() {
-    // A slider that is being moved is not taken away.
-    if (this.list.contains(document.activeElement) && document.activeElement.matches('input:active')) return;
-    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-    this.list.replaceChildren(...this.#all.map((each) => this.#row(each)));
-    if (focused) this.list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    // A slider that is being moved waits too.
+    redraw(this.list, this.#all.map((each) => this.#row(each)));
   }
 
   #row({ id, name, show, state, reason, picture, position_ms: position, duration_ms: whole, loop, url, file }) {
