@@ -125,6 +125,38 @@ impl<'de> serde::Deserialize<'de> for RecordingId {
     }
 }
 
+/// A file, stream or picture that is played into a room: 128 random bits. Text: `in_` and 32 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IngressId(pub u128);
+
+impl IngressId {
+    /// As whom it is in the room.
+    pub fn participant(self) -> ParticipantId {
+        ParticipantId(self.0)
+    }
+}
+
+impl fmt::Display for IngressId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "in_{:032x}", self.0)
+    }
+}
+
+impl FromStr for IngressId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let digits = text.strip_prefix("in_").filter(|d| d.len() == 32 && !d.starts_with('+')).ok_or(IdError::Malformed)?;
+        u128::from_str_radix(digits, 16).map(Self).map_err(|_| IdError::Malformed)
+    }
+}
+
+impl serde::Serialize for IngressId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What a track shows or sounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

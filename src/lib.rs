@@ -4,6 +4,7 @@
 //! happens in a `room` into running stages; `api` is the outside.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod api;
 pub mod audio;
 pub mod cadence;
@@ -12,10 +13,12 @@ pub mod conference;
 pub mod config;
 pub mod demo;
 pub mod ids;
+pub mod ingress;
 pub mod media;
 pub mod net;
 pub mod peer;
 pub mod pipeline;
+pub mod process;
 pub mod record;
 pub mod room;
 pub mod runtime;

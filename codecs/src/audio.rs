@@ -18,6 +18,8 @@ pub enum AudioCodec {
     Pcmu,
     /// G.711 A-law, 8 kHz mono.
     Pcma,
+    /// Uncoded: 16 bits, little-endian, 48 kHz stereo. From files and streams that are played here; never on the wire.
+    L16,
 }
 
 impl AudioCodec {
@@ -26,13 +28,14 @@ impl AudioCodec {
             Self::Opus => "opus",
             Self::Pcmu => "pcmu",
             Self::Pcma => "pcma",
+            Self::L16 => "l16",
         }
     }
 
     /// RTP clock rate in Hz.
     pub const fn clock_rate(self) -> u32 {
         match self {
-            Self::Opus => 48_000,
+            Self::Opus | Self::L16 => 48_000,
             Self::Pcmu | Self::Pcma => 8_000,
         }
     }
@@ -89,6 +92,7 @@ pub fn decoder(codec: AudioCodec) -> Result<Box<dyn AudioDecoder>, AudioDecodeEr
     Ok(match codec {
         AudioCodec::Opus => Box::new(crate::opus::Decoder::new()?),
         AudioCodec::Pcmu | AudioCodec::Pcma => Box::new(crate::g711::Decoder::new(codec)),
+        AudioCodec::L16 => Box::new(crate::l16::Decoder),
     })
 }
 
@@ -97,5 +101,6 @@ pub fn encoder(codec: AudioCodec, bitrate_bps: u32) -> Result<Box<dyn AudioEncod
     Ok(match codec {
         AudioCodec::Opus => Box::new(crate::opus::Encoder::new(bitrate_bps)?),
         AudioCodec::Pcmu | AudioCodec::Pcma => Box::new(crate::g711::Encoder::new(codec)),
+        AudioCodec::L16 => return Err(AudioEncodeError::Settings("nothing is sent uncoded")),
     })
 }

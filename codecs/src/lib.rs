@@ -14,6 +14,7 @@ pub mod g711;
 pub mod gate;
 #[cfg(feature = "h264")]
 pub mod h264;
+mod l16;
 pub mod opus;
 pub mod versions;
 pub mod video;

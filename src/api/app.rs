@@ -10,6 +10,7 @@ use crate::conference::directory::{Created, Directory};
 use crate::conference::handle::{Refusal, RoomHandle};
 use crate::conference::library::Library;
 use crate::conference::rights::Removals;
+use crate::conference::station::Station;
 use crate::config::{Config, Mode};
 use crate::ids::RoomId;
 use crate::pipeline::quote::Costs;
@@ -29,6 +30,7 @@ pub trait Rooms: Send + Sync {
     /// Who was removed from which room.
     fn removals(&self) -> Arc<Removals>;
     fn library(&self) -> Library;
+    fn station(&self) -> Station;
     /// From now on nobody joins and no room is made.
     fn drain(&self);
     fn is_draining(&self) -> bool;
@@ -53,6 +55,10 @@ impl Rooms for Directory {
 
     fn library(&self) -> Library {
         self.library().clone()
+    }
+
+    fn station(&self) -> Station {
+        self.station().clone()
     }
 
     fn drain(&self) {

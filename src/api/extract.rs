@@ -3,7 +3,7 @@
 use super::app::App;
 use super::auth::Caller;
 use super::problem::{Code, FieldError, Problem};
-use crate::ids::{ParticipantId, RecordingId, RoomId};
+use crate::ids::{IngressId, ParticipantId, RecordingId, RoomId};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::{HeaderMap, header, request::Parts};
@@ -54,6 +54,17 @@ impl FromRequestParts<App> for Recording {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         param(parts, "recording").await?.parse().map(Self).map_err(|_| Problem::not_found("recording"))
+    }
+}
+
+/// `{ingress}` of the path. Whatever is no id names none.
+pub struct Ingress(pub IngressId);
+
+impl FromRequestParts<App> for Ingress {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        param(parts, "ingress").await?.parse().map(Self).map_err(|_| Problem::not_found("ingress"))
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Arrival {
 impl Door {
     fn session(self, room: &RoomId, id: ParticipantId) -> String {
         match self.kind {
-            Kind::Participant => format!("/v1/rooms/{room}/participants/{id}"),
+            Kind::Participant | Kind::Ingress | Kind::Announcement => format!("/v1/rooms/{room}/participants/{id}"),
             Kind::Publisher => format!("/whip/{room}/{id}"),
             Kind::Viewer => format!("/whep/{room}/{id}"),
         }
@@ -96,7 +96,10 @@ impl Door {
         let handle = app.room(room).map_err(|_| Problem::not_found("session"))?;
         let view = handle.participant(id).await?;
         let participant = &view.participant;
-        if participant.kind != ParticipantKind::from(self.kind) || participant.state == State::Disconnected {
+        // What the server itself plays is commanded as a participant is.
+        let hosted = matches!(participant.kind, ParticipantKind::Ingress | ParticipantKind::Announcement);
+        let ours = participant.kind == ParticipantKind::from(self.kind) || (hosted && self.kind == Kind::Participant);
+        if !ours || participant.state == State::Disconnected {
             return Err(Problem::not_found("session"));
         }
         let own = caller.identity().is_some() && caller.identity() == participant.identity.as_deref();

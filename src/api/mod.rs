@@ -14,6 +14,7 @@ pub mod events;
 mod extract;
 mod ice_servers;
 mod idempotency;
+mod ingress;
 mod join;
 pub mod json;
 mod layers;
@@ -114,6 +115,8 @@ pub fn documented() -> OpenApiRouter<App> {
         .routes(routes!(recorded::chapters))
         .routes(routes!(recorded::playlist))
         .routes(routes!(recorded::thumbnail))
+        .routes(routes!(ingress::list, ingress::create))
+        .routes(routes!(ingress::get, ingress::patch, ingress::delete))
         .routes(routes!(events::of_room))
         .routes(routes!(events::of_all))
         .routes(routes!(messages::say))

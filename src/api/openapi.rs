@@ -25,6 +25,7 @@ const VERSIONED: &[&str] = &[
     "/v1/rooms/{room}/views/{view}",
     "/v1/rooms/{room}/views/{view}/layout",
     "/v1/rooms/{room}/sidebars/{sidebar}",
+    "/v1/ingress/{ingress}",
     "/v1/layouts/{name}",
     "/whip/{room}/{id}",
     "/whep/{room}/{id}",

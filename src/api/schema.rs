@@ -2,12 +2,14 @@
 //! what is really sent and taken.
 #![expect(dead_code, reason = "read by the derive alone")]
 
+mod ingress;
 mod layout;
 mod path;
 mod recording;
 
+pub use ingress::{Ingress, IngressPatch, NewIngress};
 pub use layout::Layout;
-pub use path::{IdentityPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, ViewPath};
+pub use path::{IdentityPath, IngressPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, ViewPath};
 pub use recording::{Consent, NewRecording, PauseRecording, Recording};
 
 use std::collections::BTreeMap;
@@ -281,6 +283,8 @@ pub enum Kind {
     Participant,
     Publisher,
     Viewer,
+    Ingress,
+    Announcement,
 }
 
 #[derive(ToSchema)]

@@ -72,6 +72,7 @@ pub(super) fn engine(config: &Config) -> RtcConfig {
             ),
             AudioCodec::Pcmu => codecs.enable_pcmu(true, false),
             AudioCodec::Pcma => codecs.enable_pcma(true, false),
+            AudioCodec::L16 => {} // never on the wire
         }
     }
     engine

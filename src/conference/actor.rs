@@ -131,6 +131,7 @@ mod tests {
             net: crate::net::Handle::new(net.clone()),
             taps: std::sync::Arc::new(crate::conference::taps::Taps::new(crate::net::Handle::new(net.clone()))),
             library: crate::conference::library::Library::disabled(),
+            station: crate::conference::station::Station::new(crate::ingress::Settings::default()),
             mix: mix::channel().0,
             inbox: inbox.clone(),
             events: tokio::sync::broadcast::channel(16).0,

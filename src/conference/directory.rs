@@ -6,6 +6,7 @@ use super::handle::{Refusal, RoomHandle};
 use super::library::Library;
 use super::rights::Removals;
 use super::sharing::Sharing;
+use super::station::Station;
 use super::taps::Taps;
 use super::{Conference, Inbox, Parts, actor};
 use crate::ids::{ParticipantId, RoomId};
@@ -40,6 +41,7 @@ pub struct Building {
     pub mixes: mix::Driver,
     pub mix: mix::Settings,
     pub library: Library,
+    pub station: Station,
 }
 
 /// Finds rooms and makes them. Shared by all requests; the lock is held for look-ups alone.
@@ -118,6 +120,11 @@ impl Directory {
         &self.building.library
     }
 
+    /// What is played on this server.
+    pub fn station(&self) -> &Station {
+        &self.building.station
+    }
+
     /// From now on nobody joins and no room is made; running conferences go on.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -146,6 +153,7 @@ impl Directory {
             net,
             taps,
             library: building.library.clone(),
+            station: building.station.clone(),
             mix,
             inbox,
             events,

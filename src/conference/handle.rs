@@ -1,8 +1,10 @@
 //! What the HTTP side may ask of a running room. Every method sends one command and awaits one reply.
 
 use super::Action;
+use super::ingress::{IngressPatch, NewIngress};
 use super::rights::Rights;
-use crate::ids::{ParticipantId, RecordingId, RoomId};
+use super::station::Ingress;
+use crate::ids::{IngressId, ParticipantId, RecordingId, RoomId};
 use crate::net::SessionError;
 use crate::peer::types::{Answer, CloseReason, Kind, Stats};
 use crate::record::Manifest;
@@ -244,6 +246,26 @@ pub enum Request {
         action: Action,
         reply: Answerer<Manifest>,
     },
+    Play {
+        ingress: Box<NewIngress>,
+        reply: Answerer<Ingress>,
+    },
+    Ingresses(Answerer<Vec<Ingress>>),
+    Ingress {
+        ingress: IngressId,
+        reply: Answerer<Ingress>,
+    },
+    PatchIngress {
+        ingress: IngressId,
+        patch: Box<IngressPatch>,
+        if_match: Option<u64>,
+        reply: Answerer<Ingress>,
+    },
+    StopIngress {
+        ingress: IngressId,
+        if_match: Option<u64>,
+        reply: Answerer<()>,
+    },
     Close {
         reason: CloseReason,
         reply: Answerer<()>,
@@ -377,6 +399,27 @@ impl RoomHandle {
 
     pub async fn act_on_recording(&self, recording: RecordingId, action: Action) -> Result<Manifest, Refusal> {
         self.ask(|reply| Request::ActOnRecording { recording, action, reply }).await
+    }
+
+    /// Begins to play something.
+    pub async fn play(&self, ingress: NewIngress) -> Result<Ingress, Refusal> {
+        self.ask(|reply| Request::Play { ingress: Box::new(ingress), reply }).await
+    }
+
+    pub async fn ingresses(&self) -> Result<Vec<Ingress>, Refusal> {
+        self.ask(Request::Ingresses).await
+    }
+
+    pub async fn ingress(&self, ingress: IngressId) -> Result<Ingress, Refusal> {
+        self.ask(|reply| Request::Ingress { ingress, reply }).await
+    }
+
+    pub async fn patch_ingress(&self, ingress: IngressId, patch: IngressPatch, if_match: Option<u64>) -> Result<Ingress, Refusal> {
+        self.ask(|reply| Request::PatchIngress { ingress, patch: Box::new(patch), if_match, reply }).await
+    }
+
+    pub async fn stop_ingress(&self, ingress: IngressId, if_match: Option<u64>) -> Result<(), Refusal> {
+        self.ask(|reply| Request::StopIngress { ingress, if_match, reply }).await
     }
 
     pub async fn close(&self, reason: CloseReason) -> Result<(), Refusal> {

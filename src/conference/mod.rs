@@ -14,6 +14,7 @@ mod deaths;
 mod describe;
 pub mod directory;
 pub mod handle;
+pub mod ingress;
 pub mod library;
 mod notices;
 mod recordings;
@@ -21,11 +22,12 @@ mod requests;
 pub mod rights;
 mod session;
 pub mod sharing;
+pub mod station;
 pub mod taps;
 
 pub use recordings::Action;
 
-use crate::ids::{CanvasId, ParticipantId, RecordingId, RoomId, TrackId};
+use crate::ids::{CanvasId, IngressId, ParticipantId, RecordingId, RoomId, TrackId};
 use crate::net::{self, Observer, Recipients};
 use crate::peer::types::{CloseReason, Event};
 use crate::pipeline::keyframes::Need;
@@ -37,12 +39,14 @@ use crate::room::member::Link;
 use crate::room::plan::Change;
 use crossbeam_channel::Sender;
 use handle::RoomEvent;
+use ingress::Ingresses;
 use library::Library;
 use mixdown_layouts::Scene;
 use recordings::Recordings;
 use rights::Removals;
 use session::{Departed, Session};
 use sharing::{Share, Sharing};
+use station::Station;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -66,6 +70,7 @@ pub enum Input {
     Etag(ParticipantId, String),
     Recording(RecordingId, record::Event),
     KeyframeForRecording(RecordingId),
+    Ingress(IngressId, crate::ingress::Event),
 }
 
 /// The bounded inbox that peers and stages write to.
@@ -100,6 +105,7 @@ pub struct Parts {
     /// Where the room's stages and its mix send their results.
     pub taps: Arc<Taps>,
     pub library: Library,
+    pub station: Station,
     /// The room's mix.
     pub mix: Sender<mix::Input>,
     pub inbox: Inbox,
@@ -124,10 +130,12 @@ pub struct Conference {
     peer: Arc<crate::peer::types::Config>,
     sharing: Share,
     removals: Arc<Removals>,
+    epoch: Instant,
     created: SystemTime,
     next_id: Box<dyn FnMut() -> ParticipantId + Send>,
     sessions: BTreeMap<ParticipantId, Session>,
     recordings: Recordings,
+    ingresses: Ingresses,
     departed: Departed,
     /// The scene that each canvas shows since which RTP time.
     shown: BTreeMap<CanvasId, (Arc<Scene>, u64)>,
@@ -161,10 +169,12 @@ impl Conference {
             peer: parts.peer,
             sharing: Share::new(parts.sharing),
             removals: parts.removals,
+            epoch: parts.epoch,
             created: parts.created,
             next_id: parts.next_id,
             sessions: BTreeMap::new(),
             recordings: Recordings::new(parts.library, parts.taps),
+            ingresses: Ingresses::new(parts.station),
             departed: Departed::default(),
             shown: BTreeMap::new(),
             observed: BTreeMap::new(),
@@ -221,6 +231,7 @@ impl Conference {
             }
             Input::Recording(id, event) => self.recording_event(id, event),
             Input::KeyframeForRecording(id) => self.request_keyframe_for(id),
+            Input::Ingress(id, event) => self.ingress_event(id, event),
         }
         self.settle();
     }
@@ -343,6 +354,7 @@ impl Conference {
             self.notify(notice);
         }
         self.record_by_itself();
+        self.want_ingresses();
     }
 
     fn run(&mut self, change: Change) {

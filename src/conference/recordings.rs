@@ -256,7 +256,7 @@ impl Conference {
     /// Begins by itself what the room is set to, and ends it when nobody is left.
     pub(super) fn record_by_itself(&mut self) {
         let wanted = self.room.settings().auto_record;
-        if self.room.members().iter().any(crate::room::member::Member::is_in) {
+        if self.room.members().iter().any(|member| member.is_in() && member.has_connection()) {
             self.recordings.alone = None;
             let begins = wanted && !std::mem::replace(&mut self.recordings.automatic, wanted);
             if begins && let Err(refusal) = self.begin(NewRecording { view: MAIN_VIEW.to_owned(), layout: None }, true) {

@@ -58,6 +58,7 @@ impl Conference {
     /// Tells the world that the room is no more: the last event of it.
     pub fn ended(&mut self, wall: SystemTime, failed: bool) {
         self.wall = wall;
+        self.stop_ingresses();
         self.drop_recordings();
         self.publish("room.ended", serde_json::json!({"reason_code": if failed { "internal_error" } else { "closed" }}));
     }
@@ -122,7 +123,16 @@ impl Conference {
                 let done = self.act_on_recording(recording, action);
                 answer(reply, done);
             }
+            Request::Play { ingress, reply } => {
+                let begun = self.play(*ingress);
+                answer(reply, begun);
+            }
+            Request::Ingresses(reply) => answer(reply, Ok(self.ingresses())),
+            Request::Ingress { ingress, reply } => answer(reply, self.ingress(ingress)),
+            Request::PatchIngress { ingress, patch, if_match, reply } => answer(reply, self.change_ingress(ingress, *patch, if_match)),
+            Request::StopIngress { ingress, if_match, reply } => answer(reply, self.stop_ingress(ingress, if_match)),
             Request::Close { reason, reply } => {
+                self.stop_ingresses();
                 let shutdown = reason == CloseReason::Shutdown;
                 self.stop_recordings(if shutdown { Reason::Shutdown } else { Reason::RoomEnded });
                 self.empty(reason);
@@ -209,6 +219,9 @@ impl Conference {
 
     /// Out at once: the hub is told to close, and the room does not wait for it.
     pub(super) fn leave(&mut self, id: ParticipantId, reason: CloseReason) -> Result<(), Refusal> {
+        if self.is_ingress(id) {
+            return self.stop_ingress(crate::ids::IngressId(id.0), None);
+        }
         let session = self.sessions.get_mut(&id).ok_or(Refusal::NotFound("participant"))?;
         session.closing = Some(reason);
         if session.channel_open && reason.is_for_good() {

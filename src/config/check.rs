@@ -44,6 +44,7 @@ impl Config {
         self.check_limits(&mut faults);
         self.check_keys(mode, now, &mut faults);
         self.recordings.check(&mut faults);
+        self.ingress.check(&mut faults);
         self.webhooks.check(&mut faults);
         if mode == Mode::Dev && !self.http.bind.ip().is_loopback() {
             faults.add(

@@ -7,12 +7,14 @@
 //! Flow: [`load()`] → [`Config::check`] → the parts take their section.
 
 mod check;
+mod ingress;
 mod load;
 mod recordings;
 mod secret;
 mod webhooks;
 
 pub use check::{Fault, Mode};
+pub use ingress::Ingress;
 pub use load::{load, parse};
 pub use recordings::Recordings;
 pub use secret::Secret;
@@ -40,6 +42,7 @@ pub struct Config {
     pub auth: Auth,
     pub limits: Limits,
     pub recordings: Recordings,
+    pub ingress: Ingress,
     pub webhooks: Webhooks,
     pub log: Log,
     pub drain: Drain,

@@ -2,9 +2,10 @@
 
 use super::Secret;
 use super::check::Faults;
+use crate::address;
 use crate::webhooks::filter::Filter;
 use crate::webhooks::outbox::Limits;
-use crate::webhooks::{self, address, sign};
+use crate::webhooks::{self, sign};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -64,6 +64,7 @@ fn map(encoding: Encoding) -> &'static str {
         Encoding::Audio(AudioCodec::Opus) => "opus/48000/2",
         Encoding::Audio(AudioCodec::Pcmu) => "PCMU/8000",
         Encoding::Audio(AudioCodec::Pcma) => "PCMA/8000",
+        Encoding::Audio(AudioCodec::L16) => "L16/48000/2",
     }
 }
 

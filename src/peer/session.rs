@@ -283,7 +283,7 @@ pub fn aim(rtc: &mut Rtc, bps: u32) {
 /// RTP clock of an audio codec.
 pub fn frequency(codec: AudioCodec) -> Frequency {
     match codec {
-        AudioCodec::Opus => Frequency::FORTY_EIGHT_KHZ,
+        AudioCodec::Opus | AudioCodec::L16 => Frequency::FORTY_EIGHT_KHZ,
         AudioCodec::Pcmu | AudioCodec::Pcma => Frequency::EIGHT_KHZ,
     }
 }
@@ -335,6 +335,7 @@ fn build(config: &Config, local: &Credentials, now: Instant) -> Rtc {
             AudioCodec::Opus => codecs.add_config(111.into(), None, StackCodec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2), opus()),
             AudioCodec::Pcmu => codecs.enable_pcmu(true, false),
             AudioCodec::Pcma => codecs.enable_pcma(true, false),
+            AudioCodec::L16 => {} // never on the wire
         }
     }
     let mut rtc = stack.build(now);

@@ -43,6 +43,10 @@ pub enum Kind {
     Publisher,
     /// WHEP: receives only.
     Viewer,
+    /// Has no connection: a file, a stream or a picture that the server itself shows.
+    Ingress,
+    /// Has no connection and no tile: a sound that everybody hears.
+    Announcement,
 }
 
 #[derive(Debug, Clone)]
@@ -84,6 +88,8 @@ pub struct Negotiated {
 pub enum Codec {
     Video(VideoCodec),
     Audio(AudioCodec),
+    /// Whole pictures, of an ingress.
+    Raw,
 }
 
 /// Why a connection ended or never began. The text is for the participant's state, the event and the log.
@@ -122,6 +128,10 @@ pub enum CloseReason {
     DuplicateIdentity,
     #[error("the session is over its limits")]
     LimitExceeded,
+    #[error("what was played has come to its end")]
+    Finished,
+    #[error("what was played broke off, or could not be played")]
+    PlaybackFailed,
 }
 
 impl CloseReason {

@@ -3,7 +3,7 @@
 use super::decode::{self, Decode};
 use super::keyframes::Need;
 use super::pool::{Pool, Strand};
-use super::slot::Slot;
+use super::slot::{Shown, Slot};
 use super::ticker::{self, Ticker};
 use super::view::{self, Seen, SnapshotReply, View};
 use super::{Outlet, Watch};
@@ -71,6 +71,13 @@ impl Track {
         if self.strand.push(decode::Input::Picture(picture)).is_err() {
             self.gap.store(true, Ordering::Relaxed);
             metrics::counter!("mixdown_drops_total", "reason" => "decoder_busy").increment(1);
+        }
+    }
+
+    /// Shows a picture that needs no decoder, or lets go of it: nobody sees the track.
+    pub fn show(&self, picture: Shown) {
+        if self.visible.load(Ordering::Relaxed) {
+            self.slot.put(picture);
         }
     }
 

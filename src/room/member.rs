@@ -43,6 +43,8 @@ pub struct Member {
     pub speaking: bool,
     /// Of the microphone, dBov; `None`: nothing heard yet.
     pub level: Option<i8>,
+    /// How loud all others are while this announcement sounds.
+    pub(super) ducks: Gain,
     pub max_size: Option<Size>,
     /// Of the player, as the client says.
     pub hint: Option<Size>,
@@ -81,6 +83,7 @@ impl Member {
             pinned: false,
             speaking: false,
             level: None,
+            ducks: Gain::UNITY,
             max_size: None,
             hint: None,
             max_bitrate_bps: None,
@@ -104,6 +107,11 @@ impl Member {
         self.negotiated.sends.iter().any(|(sent, _)| *sent == source)
     }
 
+    /// Whether this is somebody else's device, and not something that the server plays.
+    pub fn has_connection(&self) -> bool {
+        !matches!(self.kind, Kind::Ingress | Kind::Announcement)
+    }
+
     /// Whether the conference is open to this participant: what they send may be seen and heard, and they may see and hear.
     pub fn is_in(&self) -> bool {
         self.link != Link::Connecting && !self.waiting
@@ -111,7 +119,7 @@ impl Member {
 
     /// Whether a view shows this participant: they are in and send something.
     pub fn is_seen(&self) -> bool {
-        self.is_in() && !self.negotiated.sends.is_empty()
+        self.is_in() && !self.negotiated.sends.is_empty() && self.kind != Kind::Announcement
     }
 
     /// The codec of the composite for this participant, if they take one now.
@@ -211,6 +219,7 @@ impl Member {
                 codec: match codec {
                     Codec::Video(codec) => codec.name(),
                     Codec::Audio(codec) => codec.name(),
+                    Codec::Raw => "raw",
                 },
                 width: size.map(|size| size.width),
                 height: size.map(|size| size.height),

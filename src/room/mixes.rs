@@ -9,6 +9,7 @@ use super::sound::{Blend, Grade, MixId, Place, Voicing};
 use super::speaker::Rule;
 use super::{Member, Room, pictures};
 use crate::ids::{ParticipantId, RecordingId, Source};
+use crate::peer::types::Kind;
 use mixdown_codecs::AudioCodec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -63,7 +64,7 @@ pub(super) fn derive(room: &Room) -> SoundPlan {
     for (id, codec, name) in listeners {
         let index = match wishes.iter().position(|(_, names)| names.contains(&name)) {
             Some(index) => index,
-            None => wish(&mut wishes, room.blend(&name, &speakers), name),
+            None => wish(&mut wishes, announced(room.blend(&name, &speakers), &speakers), name),
         };
         heard.push((id, codec, index));
     }
@@ -75,8 +76,19 @@ pub(super) fn derive(room: &Room) -> SoundPlan {
         plan.names.extend(names.into_iter().map(|name| (name, id)));
     }
     plan.floors = floors(room);
-    plan.hold = room.audio.hold_music && people == 1 && here().count() == 1;
+    // A picture keeps nobody company; what sounds does.
+    let company = here().filter(|member| member.has_connection() || plan.speakers.contains_key(&member.id)).count();
+    plan.hold = room.audio.hold_music && people == 1 && company == 1;
     plan
+}
+
+/// Announcements are in every mix, sidebars' too, and all else is quieter meanwhile.
+fn announced(mut blend: Blend, speakers: &[&Member]) -> Blend {
+    let announcements = || speakers.iter().filter(|member| member.kind == Kind::Announcement);
+    let ducked = announcements().map(|member| member.ducks).min().unwrap_or_default();
+    blend.values_mut().for_each(|place| place.gain = place.gain.and(ducked));
+    blend.extend(announcements().map(|member| (member.id, Place::default())));
+    blend
 }
 
 fn wish(wishes: &mut Vec<(Blend, BTreeSet<Name>)>, blend: Blend, name: Name) -> usize {
@@ -125,8 +137,10 @@ fn voicing(room: &Room, member: &Member) -> Voicing {
     Voicing {
         muted: member.muted_audio,
         gain: member.gain,
-        noise_suppression: member.noise_suppression.unwrap_or(room.audio.noise_suppression),
-        auto_gain: member.auto_gain.unwrap_or(room.audio.auto_gain),
+        // What cleans voices would ruin music, unless somebody asks for it.
+        noise_suppression: member.noise_suppression.unwrap_or(room.audio.noise_suppression && member.has_connection()),
+        auto_gain: member.auto_gain.unwrap_or(room.audio.auto_gain && member.has_connection()),
+        announcement: member.kind == Kind::Announcement,
         private: room.sidebar_of(member.id).is_some_and(|(_, sidebar)| !sidebar.heard_by_all),
     }
 }
@@ -211,7 +225,7 @@ pub(super) fn difference(old: &SoundPlan, new: &SoundPlan, out: &mut Vec<Change>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::types::{CloseReason, Codec, Kind, Negotiated};
+    use crate::peer::types::{CloseReason, Codec, Negotiated};
     use crate::room::member::Link;
     use crate::room::model::{ParticipantPatch, RoomPatch, Selector, ViewPatch};
     use crate::room::sound::{Chime, Gain, GainOf, RoomAudio, SidebarSettings, ViewAudio};

@@ -5,6 +5,7 @@
 //! emits the difference to the plan before. Nothing is opened or closed anywhere else, so any order of
 //! joins, leaves and changes that ends in an empty room ends with everything closed.
 
+mod ingress;
 pub mod member;
 mod mixes;
 pub mod model;
@@ -459,7 +460,8 @@ impl Room {
 
     /// Lets everybody hear that somebody comes or goes. Those who merely watch do so in silence.
     fn chime(&mut self, member: &Member, chime: Chime) {
-        if self.audio.join_tones && member.kind != Kind::Viewer && (chime == Chime::Joined || member.is_in()) {
+        if self.audio.join_tones && matches!(member.kind, Kind::Participant | Kind::Publisher) && (chime == Chime::Joined || member.is_in())
+        {
             self.changes.push(Change::Chime(chime));
         }
     }

@@ -136,6 +136,8 @@ pub enum ParticipantKind {
     Participant,
     Publisher,
     Viewer,
+    Ingress,
+    Announcement,
 }
 
 impl From<Kind> for ParticipantKind {
@@ -144,6 +146,8 @@ impl From<Kind> for ParticipantKind {
             Kind::Participant => Self::Participant,
             Kind::Publisher => Self::Publisher,
             Kind::Viewer => Self::Viewer,
+            Kind::Ingress => Self::Ingress,
+            Kind::Announcement => Self::Announcement,
         }
     }
 }

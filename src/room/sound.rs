@@ -56,6 +56,8 @@ pub struct Voicing {
     pub auto_gain: bool,
     /// Not for everybody's ears: cannot take the floor.
     pub private: bool,
+    /// Is heard whoever else speaks, and never takes the floor.
+    pub announcement: bool,
 }
 
 /// How loud and where somebody is in one mix.

@@ -47,6 +47,7 @@ pub fn examine(config: &Config, mode: Mode, wall: SystemTime, clock: impl Fn() -
         addresses(config),
         fonts(config),
         recordings(config),
+        ffmpeg(config),
         file_limit(),
         socket_buffers(),
         time(wall, clock),
@@ -177,6 +178,20 @@ fn recordings(config: &Config) -> Check {
             }
         }
         Err(error) => warning(NAME, format!("the space of {} is not known: {error}", place.display()), "look at the disk"),
+    }
+}
+
+/// What plays files and streams into rooms.
+fn ffmpeg(config: &Config) -> Check {
+    const NAME: &str = "ffmpeg";
+    let program = &config.ingress.ffmpeg;
+    match crate::process::find(program) {
+        Some(path) => good(NAME, path.display().to_string()),
+        None => warning(
+            NAME,
+            format!("there is no {program}: no files and streams can be played into rooms"),
+            "apt install ffmpeg, or set ingress.ffmpeg",
+        ),
     }
 }
 

@@ -25,6 +25,10 @@ pub const KINDS: &[&str] = &[
     "recording.ended",
     "recording.failed",
     "recording.interrupted",
+    "ingress.started",
+    "ingress.updated",
+    "ingress.ended",
+    "ingress.failed",
 ];
 
 /// Left out unless they are named: too many, and of no use a second later.

@@ -3,14 +3,13 @@
 //! The scheme is that of Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`. Delivery is at least once
 //! and in order per endpoint; an endpoint that fails is asked again ever more slowly ([`retry`]), and what has waited longer
 //! than the outbox keeps is given up and counted. Endpoints know nothing of each other: one that is down fills its own share of
-//! the outbox alone. Requests leave for addresses that [`address`] lets pass and for no others, whatever a name resolves to.
+//! the outbox alone. Requests leave for addresses that [`crate::address`] lets pass and for no others, whatever a name resolves to.
 //!
 //! Nobody waits for any of it: [`Handle::offer`] puts into a bounded queue, and drops and counts where that is full. Losing the
 //! disk costs the promise to survive a restart, nothing else. Leaves out: subscriptions over the API, other transports.
 //!
 //! Flow: `Handle::offer → queue → driver: Outbox (what is due) → Store (disk) → send (HTTP)`.
 
-pub mod address;
 mod driver;
 pub mod filter;
 pub mod journal;
@@ -28,7 +27,7 @@ use filter::Filter;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// What the driver is made from. Every endpoint has passed [`address::check`].
+/// What the driver is made from. Every endpoint has passed [`crate::address::check`].
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where the outbox lies on disk. One process at a time.

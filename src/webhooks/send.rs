@@ -2,10 +2,10 @@
 //!
 //! No redirects, no proxies, no cookies; certificates are always verified; 4 KiB of an answer are read and thrown away.
 
-use super::address::{check, reach};
 use super::journal::Message;
 use super::outbox::Outcome;
 use super::{Endpoint, sign};
+use crate::address::{check, reach};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};

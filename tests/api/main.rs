@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod drain;
 mod events;
+mod ingress;
 mod moderation;
 mod openapi;
 mod recordings;

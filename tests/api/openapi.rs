@@ -169,6 +169,7 @@ async fn every_described_field_of_what_is_posted_is_known_and_nothing_else_is() 
         ("TokenRequest", Method::POST, "/v1/tokens"),
         ("Estimate", Method::POST, "/v1/estimate"),
         ("NewRecording", Method::POST, "/v1/rooms/standup/recordings"),
+        ("NewIngress", Method::POST, "/v1/rooms/standup/ingress"),
         ("Transfer", Method::POST, &format!("{session}/transfer")),
     ] {
         let described = keys(&document["components"]["schemas"][name]["properties"]);

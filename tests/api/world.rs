@@ -8,6 +8,7 @@ use mixdown::conference::directory::Created;
 use mixdown::conference::handle::{Joined, ParticipantView, Refusal, Request as Ask, RoomEvent, RoomHandle};
 use mixdown::conference::library::Library;
 use mixdown::conference::rights::{Removals, Rights};
+use mixdown::conference::station::Station;
 use mixdown::config::{Config, Key, Mode, Secret};
 use mixdown::ids::{ParticipantId, RoomId};
 use mixdown::peer::types::{Answer, CloseReason, Stats};
@@ -98,6 +99,10 @@ impl Rooms for Stage {
 
     fn library(&self) -> Library {
         Library::disabled()
+    }
+
+    fn station(&self) -> Station {
+        Station::new(Config::default().ingress.settings())
     }
 
     fn drain(&self) {
@@ -235,6 +240,10 @@ impl Actor {
             Ask::Record { reply, .. } | Ask::ActOnRecording { reply, .. } => {
                 drop(reply.send(Err(Refusal::Conflict("nothing is recorded here".into()))))
             }
+            Ask::Play { reply, .. } => drop(reply.send(Err(Refusal::Conflict("nothing is played here".into())))),
+            Ask::Ingresses(reply) => drop(reply.send(Ok(Vec::new()))),
+            Ask::Ingress { reply, .. } | Ask::PatchIngress { reply, .. } => drop(reply.send(Err(Refusal::NotFound("ingress")))),
+            Ask::StopIngress { reply, .. } => drop(reply.send(Err(Refusal::NotFound("ingress")))),
             Ask::Close { reply, .. } => {
                 self.closing = true;
                 drop(reply.send(Ok(())));

@@ -118,6 +118,19 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       assert.equal(await page.$eval('#field-gap', (field) => field.value), '12', 'theirs');
     });
 
+    test('what is played into the room is listed, and stopped', async () => {
+      const pixel = 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg==';
+      await api('POST', '/v1/rooms/stage/ingress', { picture: pixel, name: 'Back soon' });
+      await until('it is listed', async () => (await text('.ingress')).includes('Back soon'));
+      await until('it is among the people', async () => (await text('.people-table')).includes('Back soon'));
+      await press('.ingress [data-key$=" stop"]');
+      await until('it is gone', async () => (await api('GET', '/v1/rooms/stage/ingress')).items.length === 0);
+      await page.type('#ingress-what', '../secret.mp4');
+      await page.keyboard.press('Enter');
+      await until('a refusal', async () => (await text('body')).includes('ingress.folder'));
+      await page.$eval('#ingress-what', (field) => { field.value = ''; });
+    });
+
     test('people are muted, pinned, given a role and removed', async () => {
       const person = async () => (await api('GET', '/v1/rooms/stage/participants')).items[0];
       await press('[data-key$=" mute"]');

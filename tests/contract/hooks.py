@@ -35,6 +35,7 @@ BEYOND = re.compile(
     r"|is not more than|tiles in all|the seat is for one|/overlays/\d+/(text|image): is missing|above 0 and at most 1|: 0 to 1$|nothing in it can be seen"
     r"|no picture of this name|a picture is written as|sides of 16 to 3840|is at most 3840x2160|in one line|is not in the room"
     r"|no view named|is the view itself|is a type of layout by itself|auth\.max_ttl_ms|/room: is missing; only admin"
+    r"|exactly one of url, file and picture|/url: |/file: |/picture: |a picture makes no sound"
 )
 
 
@@ -104,6 +105,22 @@ def recording(ended: bool) -> str:
     return found[0]
 
 
+PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg=="
+
+
+def ingress() -> list[str]:
+    return [item["id"] for item in call("GET", f"/v1/rooms/{ROOM}/ingress?limit=1000").json()["items"]]
+
+
+def played() -> str:
+    """Something that is played; it is made where there is none."""
+    if found := ingress():
+        return found[0]
+    answer = call("POST", f"/v1/rooms/{ROOM}/ingress", json={"picture": PICTURE})
+    answer.raise_for_status()
+    return answer.json()["id"]
+
+
 KEYS = itertools.count()
 
 
@@ -136,6 +153,11 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
         parameters["recording"] = recording(ended=case.method == "DELETE")
     if path.endswith("/recordings") and case.method == "POST" and len(recordings(*RUNNING)) > 4:
         stop_recordings()
+    if "ingress" in fitting:
+        parameters["ingress"] = played()
+    if path.endswith("/ingress") and case.method == "POST" and len(found := ingress()) > 4:
+        for each in found:
+            call("DELETE", f"/v1/ingress/{each}")
     if {"room", "id"} <= fitting:
         door = path.split("/{id}")[0].replace("{room}", ROOM)
         parameters["id"] = session(door)

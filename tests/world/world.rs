@@ -7,6 +7,7 @@ use mixdown::cadence::Cadence;
 use mixdown::conference::handle::{Join, Joined, NewRecording, ParticipantView, Refusal, Request, RoomEvent};
 use mixdown::conference::library::Library;
 use mixdown::conference::rights::Rights;
+use mixdown::conference::station::Station;
 use mixdown::conference::taps::Taps;
 use mixdown::conference::{Action, Conference, Inbox, Input, Parts};
 use mixdown::ids::{ParticipantId, RecordingId};
@@ -101,6 +102,7 @@ impl World {
             net,
             taps: Arc::clone(&taps),
             library: options.library,
+            station: Station::new(mixdown::config::Config::default().ingress.settings()),
             mix: mix_sender,
             inbox: inbox.clone(),
             events,

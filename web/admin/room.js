@@ -7,6 +7,7 @@
 import { call, credentials, isStale, list, read, roomPath, roomToken } from '../api.js';
 import { announce, el, toast } from '../ui.js';
 import { EventLog } from './events.js';
+import { Ingress } from './ingress.js';
 import { LayoutPane } from './layout.js';
 import { LivePicture } from './live.js';
 import { People } from './people.js';
@@ -27,6 +28,7 @@ export class RoomPage {
     this.layout = new LayoutPane(room, this.stage);
     this.view = new ViewPane(room);
     this.sidebars = new Sidebars(room);
+    this.ingress = new Ingress(room);
     this.people = new People(room, {
       sidebars: this.sidebars,
       isOwn: (id) => id === this.live.id,
@@ -52,7 +54,7 @@ export class RoomPage {
         link(`/watch/${name}`, 'Watch', { subscribe: true }),
         el('button', { type: 'button', class: 'quiet danger', onclick: () => this.#end() }, 'End the room'),
       ),
-      el('div', { class: 'columns' }, el('div', {}, this.#viewTools(), this.stage, this.#messages(), this.people.element, this.sidebars.element, this.#events()), el('div', {}, this.layout.element, this.view.element, this.general.element)),
+      el('div', { class: 'columns' }, el('div', {}, this.#viewTools(), this.stage, this.#messages(), this.people.element, this.sidebars.element, this.ingress.element, this.#events()), el('div', {}, this.layout.element, this.view.element, this.general.element)),
     );
     this.#begin();
   }
@@ -62,13 +64,14 @@ export class RoomPage {
     this.log.close();
     this.people.close();
     this.sidebars.close();
+    this.ingress.close();
   }
 
   async #begin() {
     try {
       await this.#refresh();
       await this.#open('main');
-      await this.sidebars.refresh();
+      await Promise.all([this.sidebars.refresh(), this.ingress.refresh()]);
     } catch (error) {
       this.live.close();
       this.element.replaceChildren(el('h1', {}, this.#room), el('p', { class: 'empty' }, error.message), el('a', { href: '#/rooms' }, 'All rooms'));
@@ -109,6 +112,7 @@ export class RoomPage {
     if (type.startsWith('room.') || type.startsWith('view.')) this.#refresh().catch(() => {});
     if (type.startsWith('view.') && data.view === this.#view) for (const pane of [this.layout, this.view]) pane.reload().catch(() => {});
     if (type.startsWith('sidebar.')) this.sidebars.soon();
+    if (type.startsWith('ingress.')) this.ingress.soon();
   }
 
   /** Pages take a token in their address, no API key. */

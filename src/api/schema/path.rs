@@ -56,6 +56,14 @@ pub struct ViewPath {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
+pub struct IngressPath {
+    /// `in_` and 32 hexadecimal digits.
+    #[param(pattern = "^in_[0-9a-f]{32}$")]
+    ingress: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
 pub struct LayoutPath {
     /// 1–64 of `A-Za-z0-9._-`, beginning with a letter or digit.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

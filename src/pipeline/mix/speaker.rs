@@ -77,7 +77,7 @@ impl Speaker {
 
     /// Whether the room may notice who speaks.
     pub fn is_public(&self) -> bool {
-        !self.voicing.private
+        !self.voicing.private && !self.voicing.announcement
     }
 
     pub fn is_gone(&self) -> bool {

@@ -586,6 +586,21 @@ fn a_private_voice_does_not_take_the_floor() {
 }
 
 #[test]
+fn an_announcement_is_heard_whoever_else_speaks_and_takes_no_floor() {
+    let mut world = World::new(7, Settings::default());
+    world.amplitude(5, 0.15);
+    world.mix.handle(Input::Speaker { participant: id(5), voicing: Voicing { announcement: true, ..Voicing::default() } });
+    world.run(2000);
+    world.run(1000);
+    assert!(world.hears(6, 5), "though four others are louder");
+    assert_eq!((0..5).filter(|whom| world.hears(6, *whom)).count(), 3);
+    world.only(&[5]);
+    world.events.clear();
+    world.run(6000);
+    assert!(!world.floors(RULE).contains(&id(5)));
+}
+
+#[test]
 fn views_with_rules_of_their_own_have_speakers_of_their_own() {
     let mut world = World::new(3, Settings::default());
     let slow = Rule { attack_ms: 3000, hold_ms: 2000, min_level_dbov: -50 };

@@ -108,7 +108,13 @@ impl Voice {
 
     /// How it ranks among the voices; `None`: not to be heard.
     pub fn rank(&self, n: u64) -> Option<f32> {
-        let bonus = if self.chosen { 6.0 } else { 0.0 };
+        let bonus = if self.voicing.announcement {
+            f32::from(u8::MAX)
+        } else if self.chosen {
+            6.0
+        } else {
+            0.0
+        };
         (n < self.open_until).then(|| self.loudness.get() + self.voicing.gain.db() + bonus)
     }
 
