@@ -68,6 +68,17 @@ impl FromRequestParts<App> for Ingress {
     }
 }
 
+/// `{file}` of the path. Whatever is not listed names none.
+pub struct File(pub String);
+
+impl FromRequestParts<App> for File {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        param(parts, "file").await.map(Self)
+    }
+}
+
 /// `{identity}` of the path.
 pub struct Identity(pub String);
 

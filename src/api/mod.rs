@@ -115,6 +115,8 @@ pub fn documented() -> OpenApiRouter<App> {
         .routes(routes!(recorded::chapters))
         .routes(routes!(recorded::playlist))
         .routes(routes!(recorded::thumbnail))
+        .routes(routes!(recorded::tracks))
+        .routes(routes!(recorded::track))
         .routes(routes!(ingress::list, ingress::create))
         .routes(routes!(ingress::get, ingress::patch, ingress::delete))
         .routes(routes!(events::of_room))

@@ -1,8 +1,9 @@
-//! What can be fetched of a recording: media, timeline, chapters, playlist, thumbnail; also while it runs, as far as it has come.
+//! What can be fetched of a recording: media, timeline, chapters, playlist, thumbnail, participants' own tracks; also while it runs, as far as it has come.
 
 use super::app::App;
 use super::auth::Caller;
-use super::extract::{Query, Recording, json};
+use super::extract::{File, Query, Recording, json};
+use super::page::{Page, Paging};
 use super::problem::{Code, Problem};
 use super::recordings::{blocking, find};
 use super::schema;
@@ -56,7 +57,25 @@ pub async fn media(
         Ok((file, begin, length))
     })
     .await?;
-    let etag = etag(&manifest, Part::Media).filter(|_| wish.form.is_none());
+    let etag = etag(&manifest, Part::Media.name()).filter(|_| wish.form.is_none());
+    let started: String = manifest.started_at.chars().filter(char::is_ascii_digit).take(14).collect();
+    let name = format!("{}-{started}.mp4", manifest.room);
+    serve(Served { file, begin, length, content_type: "video/mp4", name, etag }, &headers).await
+}
+
+/// Some of a file, of which it may be that it still grows.
+struct Served {
+    file: std::fs::File,
+    begin: u64,
+    length: u64,
+    content_type: &'static str,
+    /// Under which it is saved.
+    name: String,
+    etag: Option<String>,
+}
+
+async fn serve(served: Served, headers: &HeaderMap) -> Result<Response, Problem> {
+    let Served { file, begin, length, content_type, name, etag } = served;
     let whole = headers.get(header::IF_RANGE).is_some_and(|wanted| etag.as_ref().is_none_or(|etag| wanted.as_bytes() != etag.as_bytes()));
     let wanted = headers.get(header::RANGE).filter(|_| !whole).and_then(|range| range.to_str().ok());
     let range = wanted.map_or(Ok(None), |wanted| range(wanted, length)).map_err(|Unsatisfiable| {
@@ -68,16 +87,15 @@ pub async fn media(
     file.seek(SeekFrom::Start(begin + first)).await.map_err(crate::record::store::Refusal::from)?;
     let body = Body::from_stream(ReaderStream::with_capacity(file.take(end - first), PIECE));
     let mut response = (if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }, body).into_response();
-    let started: String = manifest.started_at.chars().filter(char::is_ascii_digit).take(14).collect();
     let mut set = |name, value: &str| {
         if let Ok(value) = value.parse() {
             response.headers_mut().insert(name, value);
         }
     };
-    set(header::CONTENT_TYPE, "video/mp4");
+    set(header::CONTENT_TYPE, content_type);
     set(header::ACCEPT_RANGES, "bytes");
     set(header::CONTENT_LENGTH, &(end - first).to_string());
-    set(header::CONTENT_DISPOSITION, &format!("inline; filename=\"{}-{started}.mp4\"", manifest.room));
+    set(header::CONTENT_DISPOSITION, &format!("inline; filename=\"{name}\""));
     if range.is_some() {
         set(header::CONTENT_RANGE, &format!("bytes {first}-{}/{length}", end - 1));
     }
@@ -87,13 +105,46 @@ pub async fn media(
     Ok(response)
 }
 
+/// Participants' own tracks, in the order in which they began; also while it runs.
+#[utoipa::path(get, path = "/v1/recordings/{recording}/tracks", tag = "recordings", params(schema::RecordingPath, Paging),
+    responses((status = 200, body = Page<schema::RecordedTrack>)))]
+pub async fn tracks(
+    State(app): State<App>,
+    caller: Caller,
+    Recording(id): Recording,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Problem> {
+    let (store, _) = find(&app, &caller, id).await?;
+    let tracks = blocking(&store, move |store| store.tracks(id)).await?;
+    Ok(json(&paging.page("tracks", tracks, |track| track.begun.file.clone())?, None))
+}
+
+/// One of these files, as MP4. One range of bytes is served as such (206), none as all; beyond the end: 416.
+#[utoipa::path(get, path = "/v1/recordings/{recording}/tracks/{file}", tag = "recordings", params(schema::TrackPath,
+    ("Range" = Option<String>, Header, description = "One range of bytes.")),
+    responses((status = 200, content((Vec<u8> = "video/mp4"), (Vec<u8> = "audio/mp4"))), (status = 206, content((Vec<u8> = "video/mp4"), (Vec<u8> = "audio/mp4")))))]
+pub async fn track(
+    State(app): State<App>,
+    caller: Caller,
+    Recording(id): Recording,
+    File(name): File,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (store, manifest) = find(&app, &caller, id).await?;
+    let etag = etag(&manifest, &name);
+    let (track, file) = blocking(&store, move |store| store.track(id, &name)).await?;
+    let content_type = if track.begun.width.is_some() { "video/mp4" } else { "audio/mp4" };
+    let name = format!("{}-{}", manifest.room, track.begun.file);
+    serve(Served { file, begin: 0, length: track.bytes, content_type, name, etag }, &headers).await
+}
+
 /// What happened: joins, leaves, who spoke, who stood where, chat, pauses, gaps.
 #[utoipa::path(get, path = "/v1/recordings/{recording}/timeline.json", tag = "recordings", params(schema::RecordingPath),
     responses((status = 200, body = serde_json::Value)))]
 pub async fn timeline(State(app): State<App>, caller: Caller, Recording(id): Recording) -> Result<Response, Problem> {
     let (store, manifest) = find(&app, &caller, id).await?;
     let timeline = blocking(&store, move |store| store.timeline(id)).await?;
-    Ok(json(&timeline, etag(&manifest, Part::Timeline).as_deref()))
+    Ok(json(&timeline, etag(&manifest, Part::Timeline.name()).as_deref()))
 }
 
 /// Chapters by speaker, as WebVTT.
@@ -102,7 +153,7 @@ pub async fn timeline(State(app): State<App>, caller: Caller, Recording(id): Rec
 pub async fn chapters(State(app): State<App>, caller: Caller, Recording(id): Recording) -> Result<Response, Problem> {
     let (store, manifest) = find(&app, &caller, id).await?;
     let timeline = blocking(&store, move |store| store.timeline(id)).await?;
-    Ok(file("text/vtt; charset=utf-8", timeline.chapters().into_bytes(), etag(&manifest, Part::Chapters)))
+    Ok(file("text/vtt; charset=utf-8", timeline.chapters().into_bytes(), etag(&manifest, Part::Chapters.name())))
 }
 
 /// An HLS playlist of the media's byte ranges; it grows while the recording runs.
@@ -121,7 +172,7 @@ pub async fn playlist(State(app): State<App>, caller: Caller, Recording(id): Rec
 pub async fn thumbnail(State(app): State<App>, caller: Caller, Recording(id): Recording) -> Result<Response, Problem> {
     let (store, manifest) = find(&app, &caller, id).await?;
     let picture = blocking(&store, move |store| store.thumbnail(id)).await?;
-    Ok(file("image/jpeg", picture, etag(&manifest, Part::Thumbnail)))
+    Ok(file("image/jpeg", picture, etag(&manifest, Part::Thumbnail.name())))
 }
 
 fn file(content_type: &'static str, bytes: Vec<u8>, etag: Option<String>) -> Response {
@@ -133,8 +184,8 @@ fn file(content_type: &'static str, bytes: Vec<u8>, etag: Option<String>) -> Res
 }
 
 /// Of a file that will not change any more.
-fn etag(manifest: &Manifest, part: Part) -> Option<String> {
-    let file = manifest.files.iter().find(|file| file.name == part.name())?;
+fn etag(manifest: &Manifest, name: &str) -> Option<String> {
+    let file = manifest.files.iter().find(|file| file.name == name)?;
     manifest.state.is_final().then(|| format!("\"{}\"", file.sha256))
 }
 

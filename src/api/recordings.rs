@@ -15,6 +15,7 @@ use crate::conference::Action;
 use crate::conference::handle::NewRecording;
 use crate::ids::RecordingId;
 use crate::record::store::Refusal;
+use crate::record::tracks::Mode;
 use crate::record::{Manifest, PauseMode, Store};
 use crate::room::MAIN_VIEW;
 use axum::extract::{Request, State};
@@ -33,22 +34,14 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 struct Wanted {
     view: String,
     layout: Option<Layout>,
-    tracks: Tracks,
+    tracks: Mode,
     format: Format,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { view: MAIN_VIEW.to_owned(), layout: None, tracks: Tracks::Composite, format: Format::Mp4 }
+        Self { view: MAIN_VIEW.to_owned(), layout: None, tracks: Mode::Composite, format: Format::Mp4 }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Tracks {
-    Composite,
-    Each,
-    Both,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -63,8 +56,11 @@ impl Check for Wanted {
         if let Some(layout) = layout {
             Check::check(layout, &format!("{at}/layout"), errors);
         }
-        if *tracks != Tracks::Composite {
-            errors.push(FieldError::new(format!("{at}/tracks"), "participants' own tracks are not recorded yet: composite"));
+        if layout.is_some() && !tracks.has_composite() {
+            errors.push(FieldError::new(
+                format!("{at}/layout"),
+                "with tracks each there is no composite to arrange: leave it out, or ask for both",
+            ));
         }
     }
 }
@@ -86,7 +82,7 @@ pub async fn create(State(app): State<App>, Room(room): Room, Document(document)
     let wanted: Wanted = read(app.layouts.resolve_in(document))?;
     let handle = app.room(&room)?;
     app.refuse_while_draining()?;
-    let begun = handle.record(NewRecording { view: wanted.view, layout: wanted.layout });
+    let begun = handle.record(NewRecording { view: wanted.view, layout: wanted.layout, tracks: wanted.tracks });
     let begun = tokio::time::timeout(START_WITHIN, begun).await;
     let manifest = begun.map_err(|_| Problem::new(Code::Busy, "the disk takes too long to begin a recording"))??;
     let mut response = json(&manifest, None);

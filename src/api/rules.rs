@@ -108,6 +108,8 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/v1/recordings/{recording}/chapters.vtt", Need::Record, "text/vtt"),
     rule("GET", "/v1/recordings/{recording}/playlist.m3u8", Need::Record, ""),
     rule("GET", "/v1/recordings/{recording}/thumbnail.jpg", Need::Record, "image/jpeg"),
+    rule("GET", "/v1/recordings/{recording}/tracks", Need::Record, JSON),
+    rule("GET", "/v1/recordings/{recording}/tracks/{file}", Need::Record, ""),
     rule("GET", "/v1/rooms/{room}/ingress", Need::Admin, JSON),
     rule("POST", "/v1/rooms/{room}/ingress", Need::Admin, JSON),
     rule("GET", "/v1/ingress/{ingress}", Need::Admin, JSON),

@@ -9,8 +9,8 @@ mod recording;
 
 pub use ingress::{Ingress, IngressPatch, NewIngress};
 pub use layout::Layout;
-pub use path::{IdentityPath, IngressPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, ViewPath};
-pub use recording::{Consent, NewRecording, PauseRecording, Recording};
+pub use path::{IdentityPath, IngressPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, TrackPath, ViewPath};
+pub use recording::{Consent, NewRecording, PauseRecording, RecordedTrack, Recording};
 
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

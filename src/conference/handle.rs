@@ -8,6 +8,7 @@ use crate::ids::{IngressId, ParticipantId, RecordingId, RoomId};
 use crate::net::SessionError;
 use crate::peer::types::{Answer, CloseReason, Kind, Stats};
 use crate::record::Manifest;
+use crate::record::tracks::Mode;
 use crate::room::model::{Participant, ParticipantPatch, RoomPatch, RoomState, View, ViewPatch};
 use crate::room::sound::{Sidebar, SidebarSettings};
 use crate::room::{Audience, Expect};
@@ -37,6 +38,7 @@ pub struct NewRecording {
     pub view: String,
     /// In place of the view's.
     pub layout: Option<Layout>,
+    pub tracks: Mode,
 }
 
 #[derive(Debug, Clone)]

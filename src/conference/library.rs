@@ -5,7 +5,7 @@
 
 use super::handle::{Refusal, RoomEvent};
 use super::{Inbox, Input};
-use crate::ids::{RecordingId, RoomId};
+use crate::ids::RecordingId;
 use crate::record::{self, Manifest, Recorder, Report, Start, State, Store};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -64,9 +64,8 @@ impl Library {
     }
 
     /// Begins a recording; does not wait for the disk.
-    pub(super) fn start(&self, inbox: Inbox, room: &RoomId, view: &str, id: RecordingId, wall: SystemTime) -> Result<Recorder, Refusal> {
+    pub(super) fn start(&self, inbox: Inbox, start: Start) -> Result<Recorder, Refusal> {
         let report = Reporter { inbox, library: self.clone() };
-        let start = Start { id, room: room.clone(), view: view.to_owned(), wall };
         self.store()?.start(start, Arc::new(report)).map_err(|error| Refusal::Busy(format!("no recording can be started: {error}")))
     }
 }

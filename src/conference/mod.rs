@@ -25,6 +25,7 @@ pub mod sharing;
 pub mod station;
 pub mod taps;
 
+pub use describe::tracks as tracks_of;
 pub use recordings::Action;
 
 use crate::ids::{CanvasId, IngressId, ParticipantId, RecordingId, RoomId, TrackId};
@@ -173,7 +174,7 @@ impl Conference {
             created: parts.created,
             next_id: parts.next_id,
             sessions: BTreeMap::new(),
-            recordings: Recordings::new(parts.library, parts.taps),
+            recordings: Recordings::new(parts.library, parts.taps, parts.epoch),
             ingresses: Ingresses::new(parts.station),
             departed: Departed::default(),
             shown: BTreeMap::new(),
@@ -353,6 +354,7 @@ impl Conference {
         for notice in self.room.take_notices() {
             self.notify(notice);
         }
+        self.permit_tracks();
         self.record_by_itself();
         self.want_ingresses();
     }

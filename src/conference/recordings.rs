@@ -6,11 +6,14 @@
 
 use super::handle::{NewRecording, Refusal, StartReply};
 use super::library::{Library, kind_of_end, shown};
-use super::taps::{Tap, Taps};
+use super::taps::{Permit, Tap, Tapped, Taps};
 use super::{Conference, channel};
-use crate::ids::{CanvasId, ParticipantId, RecordingId, RenditionId};
+use crate::ids::{CanvasId, ParticipantId, RecordingId, RenditionId, Source};
+use crate::pipeline::inlet::RoomInlet;
 use crate::pipeline::keyframes::Need;
+use crate::record::tracks::Mode;
 use crate::record::{self, Manifest, PauseMode, Reason, State, TimelineEvent};
+use crate::room::member::Member;
 use crate::room::model::Consent;
 use crate::room::{MAIN_VIEW, Recording};
 use mixdown_codecs::VideoCodec;
@@ -34,6 +37,8 @@ pub enum Action {
 pub(super) struct Recordings {
     library: Library,
     taps: Arc<Taps>,
+    /// Where the room's media time begins.
+    epoch: Instant,
     running: BTreeMap<RecordingId, Running>,
     /// Who is in the timelines, and under which name.
     known: BTreeMap<ParticipantId, String>,
@@ -57,8 +62,8 @@ struct Running {
 }
 
 impl Recordings {
-    pub fn new(library: Library, taps: Arc<Taps>) -> Self {
-        Self { library, taps, running: BTreeMap::new(), known: BTreeMap::new(), automatic: false, alone: None }
+    pub fn new(library: Library, taps: Arc<Taps>, epoch: Instant) -> Self {
+        Self { library, taps, epoch, running: BTreeMap::new(), known: BTreeMap::new(), automatic: false, alone: None }
     }
 
     /// Somebody wants the room to go on.
@@ -101,11 +106,13 @@ impl Conference {
             return Err(Refusal::Busy(format!("recordings.max_per_room is {most}")));
         }
         let id = RecordingId((self.next_id)().0);
-        let recorder = self.recordings.library.start(self.inbox.clone(), self.room.id(), &new.view, id, self.wall)?;
+        let (room, tracks, wall) = (self.room.id().clone(), new.tracks, self.wall);
+        let start = record::Start { id, room, view: new.view.clone(), wall, tracks, epoch: self.recordings.epoch };
+        let recorder = self.recordings.library.start(self.inbox.clone(), start)?;
         let h264 = cfg!(feature = "h264") && self.peer.video_codecs.contains(&VideoCodec::H264);
         let running = Running {
-            tap: Arc::new(Tap::new(recorder, self.inbox.clone())),
-            manifest: Manifest::new(id, self.room.id(), &new.view, crate::runtime::clock::rfc3339(self.wall)),
+            tap: Arc::new(Tap::new(recorder, self.inbox.clone(), tracks.has_tracks())),
+            manifest: Manifest { tracks, ..Manifest::new(id, self.room.id(), &new.view, crate::runtime::clock::rfc3339(wall)) },
             layout: new.layout,
             codec: if h264 { VideoCodec::H264 } else { VideoCodec::Vp8 },
             reply: None,
@@ -176,8 +183,8 @@ impl Conference {
             return;
         }
         let paused = running.manifest.state == State::Paused;
-        let mut recording =
-            Recording { id, view: running.manifest.view.clone(), layout: running.layout.clone(), codec: running.codec, paused };
+        let (view, composite) = (running.manifest.view.clone(), running.manifest.tracks.has_composite());
+        let mut recording = Recording { id, view, layout: running.layout.clone(), codec: running.codec, paused, composite };
         let data = shown(&running.manifest);
         if self.room.view(&recording.view).is_err() {
             MAIN_VIEW.clone_into(&mut recording.view);
@@ -259,7 +266,9 @@ impl Conference {
         if self.room.members().iter().any(|member| member.is_in() && member.has_connection()) {
             self.recordings.alone = None;
             let begins = wanted && !std::mem::replace(&mut self.recordings.automatic, wanted);
-            if begins && let Err(refusal) = self.begin(NewRecording { view: MAIN_VIEW.to_owned(), layout: None }, true) {
+            if begins
+                && let Err(refusal) = self.begin(NewRecording { view: MAIN_VIEW.to_owned(), layout: None, tracks: Mode::Composite }, true)
+            {
                 tracing::warn!(room = %self.room.id(), %refusal, "the room cannot record itself");
                 self.publish("recording.failed", json!({"recording": null, "reason": refusal.to_string()}));
             }
@@ -329,6 +338,24 @@ impl Conference {
         }
     }
 
+    /// What participants' own tracks may be recorded: of those who are in and allow it, what the room hears and sees of them.
+    pub(super) fn permit_tracks(&self) {
+        let taken = self.recordings.running.values().any(|running| running.manifest.tracks.has_tracks());
+        let permit = |member: &Member| {
+            let sound = !member.muted_audio && !self.room.is_private(member.id);
+            let pictures = member.consent() == Consent::Allow;
+            Permit {
+                name: member.name.as_str().into(),
+                microphone: sound && member.sends(Source::Microphone),
+                screen_audio: sound && member.sends(Source::ScreenAudio),
+                camera: pictures && !member.muted_video && member.sends(Source::Camera),
+                screen: pictures && member.sends(Source::Screen),
+            }
+        };
+        let willing = self.room.members().iter().filter(|member| taken && member.is_in() && member.consent() != Consent::Deny);
+        self.recordings.taps.permit(willing.map(|member| (member.id, permit(member))).collect());
+    }
+
     fn tell_recordings(&self) {
         self.send(self.channels(), self.recordings_message().into());
     }
@@ -337,6 +364,11 @@ impl Conference {
     pub(super) fn recordings_message(&self) -> String {
         let running = self.recordings.running.values().filter(|running| running.reply.is_none());
         channel::recording(self.room.is_recorded(), running.map(|running| &running.manifest))
+    }
+
+    /// Where a participant's media enter the room, and its recordings.
+    pub(super) fn inlet(&self, participant: ParticipantId, stages: RoomInlet) -> Tapped {
+        Tapped::new(participant, self.recordings.epoch, Arc::clone(&self.recordings.taps), stages)
     }
 
     pub(super) fn has_recordings(&self) -> bool {

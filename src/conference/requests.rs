@@ -176,7 +176,7 @@ impl Conference {
         self.replace(join.identity.as_deref());
         let id = (self.next_id)();
         let [camera, screen] = self.video.open_tracks(id);
-        let inlet = RoomInlet { participant: id, camera, screen, mix: self.mix.clone() };
+        let inlet = self.inlet(id, RoomInlet { participant: id, camera, screen, mix: self.mix.clone() });
         let open =
             net::Command::Open { participant: id, peer: Box::new(peer), inlet: Box::new(inlet), observer: Arc::new(self.inbox.clone()) };
         if self.net.send(open).is_err() {

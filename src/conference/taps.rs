@@ -3,33 +3,119 @@
 //! A tap is to a recording what a feed is to a peer: it says which rendition flows, changes over at a keyframe alone, and asks
 //! for one as a peer does. Who records nothing pays for one look at an empty list.
 //!
-//! Flow: `view, mix → Taps → Recorder` and `→ net::Handle`.
+//! Participants' own tracks are tapped where they enter the room ([`Tapped`]), as far as it is permitted.
+//!
+//! Flow: `view, mix → Taps → Recorder` and `→ net::Handle`; `net → Tapped → Recorder` and `→ stages`.
 
 use super::{Inbox, Input};
-use crate::ids::{ParticipantId, RecordingId, RenditionId, TrackId};
-use crate::media::{AudioOut, VideoOut};
+use crate::ids::{ParticipantId, RecordingId, RenditionId, Source, TrackId};
+use crate::media::{AudioIn, AudioOut, VideoIn, VideoOut};
 use crate::net;
 use crate::peer::feed::{Feed, Verdict};
-use crate::pipeline::Outlet;
+use crate::pipeline::inlet::RoomInlet;
+use crate::pipeline::{Inlet, Outlet};
+use crate::record::mp4::Ticks;
+use crate::record::tracks::{Medium, Unit};
 use crate::record::{Need, Recorder};
 use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// The outlet of one room.
 pub struct Taps {
     net: net::Handle,
     taps: ArcSwap<Vec<Arc<Tap>>>,
+    permits: ArcSwap<BTreeMap<ParticipantId, Permit>>,
 }
 
 impl Taps {
     pub fn new(net: net::Handle) -> Self {
-        Self { net, taps: ArcSwap::default() }
+        Self { net, taps: ArcSwap::default(), permits: ArcSwap::default() }
     }
 
     /// These from now on and no others.
     pub(super) fn set(&self, taps: impl Iterator<Item = Arc<Tap>>) {
         self.taps.store(Arc::new(taps.collect()));
+    }
+
+    /// What of whom may be recorded as it comes, from now on and nothing else.
+    pub(super) fn permit(&self, permits: BTreeMap<ParticipantId, Permit>) {
+        if **self.permits.load() != permits {
+            self.permits.store(Arc::new(permits));
+        }
+    }
+}
+
+/// What of a participant may be recorded as it comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Permit {
+    pub name: Arc<str>,
+    pub camera: bool,
+    pub microphone: bool,
+    pub screen: bool,
+    pub screen_audio: bool,
+}
+
+impl Permit {
+    const fn covers(&self, source: Source) -> bool {
+        match source {
+            Source::Camera => self.camera,
+            Source::Microphone => self.microphone,
+            Source::Screen => self.screen,
+            Source::ScreenAudio => self.screen_audio,
+        }
+    }
+}
+
+/// One participant's way into the room, where recordings listen.
+pub struct Tapped {
+    participant: ParticipantId,
+    /// Where the room's media time begins.
+    epoch: Instant,
+    taps: Arc<Taps>,
+    stages: RoomInlet,
+    /// By source: something passed that was not permitted.
+    withheld: [AtomicBool; 4],
+}
+
+impl Tapped {
+    pub(super) fn new(participant: ParticipantId, epoch: Instant, taps: Arc<Taps>, stages: RoomInlet) -> Self {
+        Self { participant, epoch, taps, stages, withheld: Default::default() }
+    }
+
+    fn tap(&self, source: Source, received: Instant, medium: impl FnOnce(bool) -> Medium) {
+        let taps = self.taps.taps.load();
+        if !taps.iter().any(|tap| tap.tracks) {
+            return;
+        }
+        let (permits, withheld) = (self.taps.permits.load(), &self.withheld[source as usize]);
+        let Some(permit) = permits.get(&self.participant).filter(|permit| permit.covers(source)) else {
+            return withheld.store(true, Ordering::Relaxed);
+        };
+        let since = received.saturating_duration_since(self.epoch).as_micros() * u128::from(Ticks::PER_SECOND) / 1_000_000;
+        let at = Ticks(u64::try_from(since).unwrap_or(u64::MAX));
+        let medium = medium(withheld.swap(false, Ordering::Relaxed));
+        let unit = Unit { participant: self.participant, name: Arc::clone(&permit.name), at, medium };
+        let needs = taps.iter().filter(|tap| tap.tracks).filter(|tap| tap.recorder.unit(&unit) == Need::Keyframe).count();
+        if needs > 0 {
+            self.taps.net.request_keyframe(unit.track());
+        }
+    }
+}
+
+impl Inlet for Tapped {
+    fn video(&self, picture: VideoIn) {
+        self.tap(picture.source, picture.received, |withheld| {
+            Medium::Picture(VideoIn { contiguous: picture.contiguous && !withheld, ..picture.clone() })
+        });
+        self.stages.video(picture);
+    }
+
+    fn audio(&self, packet: AudioIn) {
+        self.tap(packet.source, packet.received, |_| Medium::Packet(packet.clone()));
+        self.stages.audio(packet);
     }
 }
 
@@ -54,6 +140,8 @@ impl Outlet for Taps {
 /// One recording's tap.
 pub(super) struct Tap {
     pub recorder: Recorder,
+    /// Takes participants' own tracks.
+    tracks: bool,
     listener: ParticipantId,
     /// Locked only for pictures while somebody records: two renditions come from two threads, and the one that is left must not
     /// follow the one that is gone over to.
@@ -64,9 +152,9 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub fn new(recorder: Recorder, inbox: Inbox) -> Self {
+    pub fn new(recorder: Recorder, inbox: Inbox, tracks: bool) -> Self {
         let listener = recorder.id().listener();
-        Self { recorder, listener, feed: Mutex::default(), asked: AtomicBool::new(false), inbox }
+        Self { recorder, tracks, listener, feed: Mutex::default(), asked: AtomicBool::new(false), inbox }
     }
 
     pub fn id(&self) -> RecordingId {

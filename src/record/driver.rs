@@ -3,12 +3,13 @@
 
 use super::disk::Disk;
 use super::manifest::{Manifest, Reason, State};
-use super::mp4::Kind;
+use super::mp4::{Kind, Ticks};
 use super::queue::{Command, Item, Need, Queue};
 use super::session::{Output, Session};
 use super::slate;
 use super::store::{Lease, Store};
 use super::timeline::{PauseMode, TimelineEvent};
+use super::tracks::{Unit, stage};
 use super::writer::{Fault, Totals, Writer};
 use super::{Event, Report};
 use crate::ids::RecordingId;
@@ -17,7 +18,7 @@ use crate::runtime::clock;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the thread looks at what has come. Waking it for every packet would cost more than all else that it does.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -34,10 +35,11 @@ struct Shared {
 }
 
 impl Recorder {
-    /// Starts the thread, which makes the files in `folder` and says [`Event::Ready`], or ends.
+    /// `epoch`: of the room's media time. Starts the thread, which makes the files in `folder` and says [`Event::Ready`], or ends.
     pub(super) fn start(
         store: &Store,
         manifest: Manifest,
+        epoch: Instant,
         folder: impl FnOnce(&Store) -> io::Result<Box<dyn Disk>> + Send + 'static,
         report: Arc<dyn Report>,
     ) -> io::Result<Self> {
@@ -46,7 +48,7 @@ impl Recorder {
         let recorder = Self { id, shared: Arc::clone(&shared) };
         let (store, lease) = (store.clone(), store.lease(id).ok_or(io::ErrorKind::AlreadyExists)?);
         let thread = std::thread::Builder::new().name("record".into());
-        thread.spawn(move || live(&shared, &store, lease, manifest, folder, report.as_ref()))?;
+        thread.spawn(move || live(&shared, &store, lease, manifest, epoch, folder, report.as_ref()))?;
         Ok(recorder)
     }
 
@@ -62,6 +64,11 @@ impl Recorder {
     /// Offers a packet of the mix.
     pub fn audio(&self, packet: &AudioOut) {
         self.push(|queue| queue.audio(packet));
+    }
+
+    /// Offers a picture or packet of a participant's own track. Where the answer is [`Need::Keyframe`], its sender is to be asked for one.
+    pub fn unit(&self, unit: &Unit) -> Need {
+        self.push(|queue| queue.unit(unit))
     }
 
     /// Puts an event into the timeline, at what the recording has come to.
@@ -126,12 +133,13 @@ fn live(
     store: &Store,
     lease: Lease,
     manifest: Manifest,
+    epoch: Instant,
     folder: impl FnOnce(&Store) -> io::Result<Box<dyn Disk>>,
     report: &dyn Report,
 ) {
     let id = manifest.id;
     let mut failed = manifest.clone();
-    let ended = catch_unwind(AssertUnwindSafe(|| record(shared, &lease, store, manifest, folder, report)));
+    let ended = catch_unwind(AssertUnwindSafe(|| record(shared, &lease, store, manifest, epoch, folder, report)));
     // Nobody feeds what is no more.
     shared.queue().close();
     drop(lease);
@@ -151,6 +159,7 @@ fn record(
     lease: &Lease,
     store: &Store,
     manifest: Manifest,
+    epoch: Instant,
     folder: impl FnOnce(&Store) -> io::Result<Box<dyn Disk>>,
     report: &dyn Report,
 ) -> Manifest {
@@ -167,10 +176,10 @@ fn record(
         }
     };
     report.event(failed.id, Event::Ready);
-    let mut session = Session::new(store.settings().session());
+    let mut session = Session::new(store.settings().session(failed.tracks));
     let reason = loop {
         shared.wait();
-        match step(shared, &mut session, &mut writer, report) {
+        match step(shared, &mut session, &mut writer, epoch, report) {
             Ok(None) => lease.progress(session.duration().ms()),
             Ok(Some(reason)) => break reason,
             Err(fault) => {
@@ -184,24 +193,35 @@ fn record(
 }
 
 /// Takes all that has come. The reason where the recording ends.
-fn step(shared: &Shared, session: &mut Session, writer: &mut Writer, report: &dyn Report) -> Result<Option<Reason>, Fault> {
+fn step(shared: &Shared, session: &mut Session, writer: &mut Writer, epoch: Instant, report: &dyn Report) -> Result<Option<Reason>, Fault> {
     let (now, wall) = (clock::now(), clock::wall());
     while let Some(mut item) = shared.pop() {
         if let Item::Command { command: Command::Pause { mode: PauseMode::Slate, slate: slate @ None }, .. } = &mut item {
             *slate = writer.manifest().video.as_ref().and_then(slate::draw);
         }
         session.handle(item, wall);
-        while let Some(output) = session.poll_output() {
-            writer.write(&output, now, wall)?;
-            match output {
-                Output::End { reason, .. } => return Ok(Some(reason)),
-                Output::Broken => shared.queue().break_off(),
-                Output::State(state) => report.event(writer.manifest().id, Event::State(state)),
-                Output::Head { .. } | Output::Fragment(_) | Output::Line(_) => {}
-            }
+        if let Some(reason) = drain(shared, session, writer, now, report)? {
+            return Ok(Some(reason));
         }
     }
+    let since = now.saturating_duration_since(epoch).as_micros() * u128::from(Ticks::PER_SECOND) / 1_000_000;
+    session.tick(Ticks(u64::try_from(since).unwrap_or(u64::MAX)), wall);
+    let reason = drain(shared, session, writer, now, report)?;
     writer.tick(now)?;
+    Ok(reason)
+}
+
+fn drain(shared: &Shared, session: &mut Session, writer: &mut Writer, now: Instant, report: &dyn Report) -> Result<Option<Reason>, Fault> {
+    while let Some(output) = session.poll_output() {
+        writer.write(&output, now, clock::wall())?;
+        match output {
+            Output::End { reason, .. } => return Ok(Some(reason)),
+            Output::Broken => shared.queue().break_off(),
+            Output::Track(stage::Output::Broken(track)) => shared.queue().break_track(track),
+            Output::State(state) => report.event(writer.manifest().id, Event::State(state)),
+            Output::Head { .. } | Output::Fragment(_) | Output::Track(_) | Output::Line(_) => {}
+        }
+    }
     Ok(None)
 }
 

@@ -1,9 +1,11 @@
 //! What is known of a recording, in `manifest.json` beside its media: written at the start, whenever its state changes, and
 //! at the end with sizes and checksums. Fields of later versions are kept.
 
+use super::tracks::Mode;
 use crate::ids::{RecordingId, RoomId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 /// How far a recording is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +102,9 @@ pub struct Manifest {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<Reason>,
     pub form: Form,
+    /// What is written.
+    #[serde(default)]
+    pub tracks: Mode,
     /// RFC 3339, UTC.
     pub started_at: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -148,6 +153,7 @@ impl Manifest {
             state: State::Starting,
             reason: None,
             form: Form::Fragmented,
+            tracks: Mode::Composite,
             started_at,
             ended_at: None,
             duration_ms: 0,
@@ -166,10 +172,22 @@ impl Manifest {
         serde_json::to_vec_pretty(self).unwrap_or_default()
     }
 
+    pub fn started(&self) -> Option<SystemTime> {
+        parse(&self.started_at)
+    }
+
+    pub fn ended(&self) -> Option<SystemTime> {
+        parse(self.ended_at.as_ref()?)
+    }
+
     /// Bytes of all files that are listed.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
     }
+}
+
+fn parse(text: &str) -> Option<SystemTime> {
+    time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok().map(SystemTime::from)
 }
 
 #[cfg(test)]

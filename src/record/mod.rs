@@ -2,7 +2,8 @@
 //!
 //! A recording is a subscriber: it takes the coded pictures and packets that a rendition and a mix make anyway ([`VideoOut`],
 //! [`AudioOut`]) and writes them as they are. Each has a folder of its own with `media.mp4` (see [`mp4`]), `timeline.json`,
-//! `chapters.vtt` (see [`timeline`]), `thumbnail.jpg` and `manifest.json` (see [`manifest`]).
+//! `chapters.vtt` (see [`timeline`]), `thumbnail.jpg` and `manifest.json` (see [`manifest`]); where they are wanted, also participants' own
+//! tracks (see [`tracks`]).
 //!
 //! Promises: nobody on the media plane ever waits for a disk ([`queue`]); what was written plays, whenever and however the
 //! process ends, up to its last second or two; picture and sound stay in step, whatever is lost and however often it pauses
@@ -37,6 +38,8 @@ mod slate;
 pub mod store;
 mod thumbnail;
 pub mod timeline;
+pub mod tracks;
+pub mod verify;
 pub mod writer;
 
 pub use driver::Recorder;
@@ -49,7 +52,7 @@ use crate::ids::{RecordingId, RoomId};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -100,8 +103,8 @@ impl Settings {
         queue::Limits { bytes: self.queue_bytes, span: self.queue_span, keyframe_every: self.keyframe_every }
     }
 
-    fn session(&self) -> session::Options {
-        session::Options { fragment: self.fragment, max_duration: self.max_duration }
+    fn session(&self, tracks: tracks::Mode) -> session::Options {
+        session::Options { fragment: self.fragment, max_duration: self.max_duration, tracks }
     }
 
     /// What stays free on a disk of so many bytes.
@@ -139,14 +142,17 @@ pub struct Start {
     pub room: RoomId,
     pub view: String,
     pub wall: SystemTime,
+    pub tracks: tracks::Mode,
+    /// Where the room's media time begins.
+    pub epoch: Instant,
 }
 
 impl Store {
     /// Begins a recording on a thread of its own; does not wait for the disk. `Err`: the system gives no thread, or the id is in use.
     pub fn start(&self, start: Start, report: Arc<dyn Report>) -> io::Result<Recorder> {
-        let Start { id, room, view, wall } = start;
-        let manifest = Manifest::new(id, &room, &view, crate::runtime::clock::rfc3339(wall));
-        Recorder::start(self, manifest, move |store| Ok(Box::new(store.create_folder(id)?)), report)
+        let Start { id, room, view, wall, tracks, epoch } = start;
+        let manifest = Manifest { tracks, ..Manifest::new(id, &room, &view, crate::runtime::clock::rfc3339(wall)) };
+        Recorder::start(self, manifest, epoch, move |store| Ok(Box::new(store.create_folder(id)?)), report)
     }
 }
 

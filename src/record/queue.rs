@@ -7,6 +7,8 @@
 use super::manifest::Reason;
 use super::mp4::Kind;
 use super::timeline::{PauseMode, TimelineEvent};
+use super::tracks::{self, Unit, gate::Gates};
+use crate::ids::TrackId;
 use crate::media::{AudioOut, VideoOut};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use std::time::{Duration, SystemTime};
 /// Timeline events that wait at most, and commands.
 const MOST_NOTES: usize = 1024;
 const MOST_COMMANDS: usize = 64;
+/// Shares of the mix that the sound of all tracks has.
+const SOUND_OF_TRACKS: usize = 4;
 const VIDEO_SCALE: u64 = 90_000;
 
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +48,11 @@ pub enum Item {
     },
     Packet {
         packet: AudioOut,
+        lost: u64,
+    },
+    /// Of a participant's own track.
+    Unit {
+        unit: Unit,
         lost: u64,
     },
     /// What was lost before a pause or the end.
@@ -94,6 +103,7 @@ pub struct Queue {
     stopped: bool,
     video: Load,
     audio: Load,
+    tracks: Gates,
     notes: usize,
     commands: usize,
     /// RTP time of the newest keyframe that was taken.
@@ -116,6 +126,7 @@ impl Queue {
             stopped: false,
             video: Load::default(),
             audio: Load::default(),
+            tracks: Gates::default(),
             notes: 0,
             commands: 0,
             keyframe: 0,
@@ -163,6 +174,33 @@ impl Queue {
         self.items.push_back(Item::Packet { packet: packet.clone(), lost });
     }
 
+    /// Takes a participant's picture or packet. Pictures go first here too; sound has a share of its own.
+    pub fn unit(&mut self, unit: &Unit) -> Need {
+        if self.gate == Gate::Closed {
+            return Need::Nothing;
+        }
+        let (kind, bytes) = (unit.kind(), unit.bytes());
+        let fits = match kind {
+            Kind::Video => self.video.bytes + bytes <= self.picture_share(),
+            Kind::Audio => self.audio.bytes + bytes <= self.sound_share() * SOUND_OF_TRACKS,
+        };
+        if !fits {
+            metrics::counter!("mixdown_drops_total", "reason" => tracks::gate::reason(kind)).increment(1);
+        }
+        let (taken, need) = self.tracks.offer(unit, fits, self.limits.keyframe_every);
+        if let Some(lost) = taken {
+            let load = if kind == Kind::Video { &mut self.video } else { &mut self.audio };
+            load.bytes += bytes;
+            self.items.push_back(Item::Unit { unit: unit.clone(), lost });
+        }
+        need
+    }
+
+    /// The recording could not use a track's picture.
+    pub fn break_track(&mut self, track: TrackId) {
+        self.tracks.break_off(track);
+    }
+
     pub fn note(&mut self, event: TimelineEvent, rtp_time: Option<u64>, wall: SystemTime) {
         if self.stopped {
             return;
@@ -194,6 +232,7 @@ impl Queue {
                 self.items.push_back(Item::Lost { track, units });
             }
         }
+        self.tracks.clear();
         self.commands += 1;
         self.items.push_back(Item::Command { command, wall });
         true
@@ -217,6 +256,8 @@ impl Queue {
         match &item {
             Item::Picture { picture, .. } => self.video.bytes -= picture.data.len(),
             Item::Packet { packet, .. } => self.audio.bytes -= packet.data.len(),
+            Item::Unit { unit, .. } if unit.kind() == Kind::Video => self.video.bytes -= unit.bytes(),
+            Item::Unit { unit, .. } => self.audio.bytes -= unit.bytes(),
             Item::Lost { .. } => {}
             Item::Note { .. } => self.notes -= 1,
             Item::Command { .. } => self.commands -= 1,

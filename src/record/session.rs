@@ -11,6 +11,8 @@ use super::mp4::fragment::{Fragment, Fragmenter};
 use super::mp4::{Error, Kind, Ticks};
 use super::queue::{Command, Item};
 use super::timeline::{Line, PauseMode, TimelineEvent};
+use super::tracks::stage::{self, Tracks};
+use super::tracks::{Medium, Mode, Unit};
 use crate::media::{AudioOut, VideoOut};
 use crate::runtime::clock::rfc3339;
 use mixdown_codecs::{AudioCodec, VideoCodec};
@@ -23,6 +25,8 @@ const MOST_HELD: usize = 100;
 const PACKET: Ticks = Ticks::from_ms(20);
 /// What a picture lasts at most where nothing follows it.
 const PICTURE: Ticks = Ticks::from_ms(100);
+/// By which the first unit of a recording without composite may still turn out to be earlier.
+const EARLIER: Ticks = Ticks::from_ms(100);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -30,6 +34,7 @@ pub struct Options {
     pub fragment: Duration,
     /// The recording ends by itself.
     pub max_duration: Option<Duration>,
+    pub tracks: Mode,
 }
 
 /// What is to be done, in order.
@@ -41,6 +46,8 @@ pub enum Output {
         video: Video,
     },
     Fragment(Fragment),
+    /// Of participants' own tracks.
+    Track(stage::Output),
     Line(Line),
     State(State),
     /// A picture could not be used; the next one must be a keyframe.
@@ -63,6 +70,7 @@ pub struct Session {
     held: VecDeque<AudioOut>,
     video: Track,
     audio: Track,
+    tracks: Tracks,
     outputs: VecDeque<Output>,
 }
 
@@ -101,6 +109,7 @@ struct Track {
 impl Session {
     pub fn new(options: Options) -> Self {
         Self {
+            tracks: Tracks::new(options.fragment),
             options,
             phase: Phase::Waiting(Begin::First),
             file: None,
@@ -119,6 +128,7 @@ impl Session {
             _ if self.phase == Phase::Ended => {}
             Item::Picture { picture, lost } => self.picture(&picture, lost, wall),
             Item::Packet { packet, lost } => self.packet(packet, lost, wall),
+            Item::Unit { unit, lost } => self.unit(unit, lost, wall),
             Item::Lost { track: Kind::Video, units } => self.video.lose(units),
             Item::Lost { track: Kind::Audio, units } => self.audio.lose(units),
             Item::Note { event, rtp_time, wall } => {
@@ -137,7 +147,17 @@ impl Session {
 
     /// How long the media are so far.
     pub fn duration(&self) -> Ticks {
-        self.video.end().max(self.audio.end())
+        let own = if self.options.tracks.has_composite() { Ticks::default() } else { self.tracks.end() };
+        self.video.end().max(self.audio.end()).max(own)
+    }
+
+    /// Looks after tracks that have fallen silent; `now` on the room's clock.
+    pub fn tick(&mut self, now: Ticks, wall: SystemTime) {
+        if self.phase == Phase::Running {
+            let (origin, base) = (self.origin, self.base);
+            self.tracks.tick(now, wall, &|room| place(origin, base, room));
+            self.tell_tracks();
+        }
     }
 
     /// Pictures or packets so far: taken, and lost.
@@ -179,6 +199,39 @@ impl Session {
             self.tell(at, event, wall);
             self.outputs.push_back(Output::State(State::Active));
             std::mem::take(&mut self.held).iter().for_each(|packet| self.sound(packet, wall));
+        }
+    }
+
+    /// A participant's own. Where there is no composite, the recording begins with the first of them.
+    fn unit(&mut self, unit: Unit, lost: u64, wall: SystemTime) {
+        let begins = !matches!(&unit.medium, Medium::Picture(picture) if !picture.keyframe);
+        match self.phase {
+            Phase::Running => {}
+            Phase::Waiting(begin) if begins && !self.options.tracks.has_composite() => {
+                self.anchor(begin, unit.at.since(EARLIER));
+                self.phase = Phase::Running;
+                let event = if begin == Begin::First { TimelineEvent::Started } else { TimelineEvent::Resumed };
+                self.tell(self.duration(), event, wall);
+                self.outputs.push_back(Output::State(State::Active));
+            }
+            Phase::Waiting(_) => return self.outputs.push_back(Output::Track(stage::Output::Broken(unit.track()))),
+            Phase::Paused(_) | Phase::Ended => return,
+        }
+        let (origin, base) = (self.origin, self.base);
+        self.tracks.handle(unit, lost, &|room| place(origin, base, room), wall);
+        self.tell_tracks();
+        self.end_in_time(wall);
+    }
+
+    fn tell_tracks(&mut self) {
+        while let Some(output) = self.tracks.poll_output() {
+            self.outputs.push_back(Output::Track(output));
+        }
+    }
+
+    fn end_in_time(&mut self, wall: SystemTime) {
+        if self.options.max_duration.is_some_and(|most| self.duration() >= Ticks::from_ms(most.as_millis() as u64)) {
+            self.stop(Reason::MaxDuration, wall);
         }
     }
 
@@ -263,9 +316,7 @@ impl Session {
             let event = TimelineEvent::Gap { track: kind, from_ms: from.ms().min(at.ms()), to_ms: at.ms(), lost };
             self.tell(at, event, wall);
         }
-        if self.options.max_duration.is_some_and(|most| self.duration() >= Ticks::from_ms(most.as_millis() as u64)) {
-            self.stop(Reason::MaxDuration, wall);
-        }
+        self.end_in_time(wall);
         true
     }
 
@@ -290,6 +341,9 @@ impl Session {
         };
         let at = self.duration();
         if self.phase == Phase::Running {
+            let (origin, base) = (self.origin, self.base);
+            self.tracks.pause(&|room| place(origin, base, room), wall);
+            self.tell_tracks();
             self.flush(at, wall);
             if let Some(slate) = slate.filter(|_| mode == PauseMode::Slate) {
                 self.show(slate, at);
@@ -324,12 +378,16 @@ impl Session {
     }
 
     fn stop(&mut self, reason: Reason, wall: SystemTime) {
+        let (origin, base) = (self.origin, self.base);
+        self.tracks.stop(&|room| place(origin, base, room), wall);
+        self.tell_tracks();
         let at = self.duration();
         self.flush(at, wall);
         if self.phase == Phase::Ended {
             return;
         }
-        let reason = if self.file.is_none() && reason.state() == State::Complete { Reason::NoPicture } else { reason };
+        let nothing = self.file.is_none() && self.tracks.is_empty();
+        let reason = if nothing && reason.state() == State::Complete { Reason::NoPicture } else { reason };
         self.tell(at, TimelineEvent::Stopped { reason: reason.name().to_owned() }, wall);
         self.end(reason);
     }

@@ -10,6 +10,7 @@ use super::manifest::{Manifest, Reason, State};
 use super::mp4::{self, playlist, scan};
 use super::thumbnail;
 use super::timeline::{self, Timeline};
+use super::tracks::{Stretch, files};
 use super::writer::{self, Usage};
 use crate::ids::{RecordingId, RoomId};
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-const LOCK: &str = "lock";
+pub const LOCK: &str = "lock";
 /// In front of the name of a folder that is being removed.
 const DELETED: &str = "deleted-";
 
@@ -170,6 +171,18 @@ impl Store {
         scan::fragments(&self.reader(id, Part::Media)?).map_err(unreadable)
     }
 
+    /// Participants' own tracks, so far where it runs.
+    pub fn tracks(&self, id: RecordingId) -> Result<Vec<Stretch>, Refusal> {
+        files::list(&self.folder(id)?).map_err(unknown_or_disk)
+    }
+
+    /// One of these for reading. Only what is listed is opened, whatever the name.
+    pub fn track(&self, id: RecordingId, name: &str) -> Result<(Stretch, File), Refusal> {
+        let track = self.tracks(id)?.into_iter().find(|track| track.begun.file == name).ok_or(Refusal::Unknown)?;
+        let file = self.folder(id)?.reader(&track.begun.file).map_err(unknown_or_disk)?;
+        Ok((track, file))
+    }
+
     /// A picture out of it as JPEG.
     pub fn thumbnail(&self, id: RecordingId) -> Result<Vec<u8>, Refusal> {
         match disk::read(&self.folder(id)?, THUMBNAIL).map_err(unknown_or_disk) {
@@ -213,7 +226,7 @@ impl Store {
     /// Deletes what ended longer ago than recordings are kept.
     pub fn sweep(&self, wall: SystemTime) -> io::Result<Vec<RecordingId>> {
         let Some(limit) = self.0.settings.retention.and_then(|retention| wall.checked_sub(retention)) else { return Ok(Vec::new()) };
-        let is_old = |manifest: &Manifest| manifest.state.is_final() && ended(manifest).is_some_and(|ended| ended < limit);
+        let is_old = |manifest: &Manifest| manifest.state.is_final() && manifest.ended().is_some_and(|ended| ended < limit);
         let old = self.list()?.into_iter().filter(is_old).map(|manifest| manifest.id);
         Ok(old.filter(|id| self.delete(*id).inspect_err(|error| tracing::warn!(%error, recording = %id, "not deleted")).is_ok()).collect())
     }
@@ -315,11 +328,6 @@ fn remove(root: &Local, name: &str) -> io::Result<()> {
         disk::remove_if_there(&folder, &file)?;
     }
     root.remove_folder(name)
-}
-
-fn ended(manifest: &Manifest) -> Option<SystemTime> {
-    let text = manifest.ended_at.as_ref()?;
-    time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok().map(SystemTime::from)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn stage_with(disk: impl Disk + 'static, settings: Settings) -> Stage {
     let (store, _) = Store::open(Settings { folder: folder.path().join("recordings"), ..settings }).unwrap();
     let (said, events) = channel();
     let manifest = Manifest::new(RecordingId(1), &"standup".parse().unwrap(), "main", clock::rfc3339(clock::wall()));
-    let recorder = Recorder::start(&store, manifest, move |_| Ok(Box::new(disk)), Arc::new(Said(said))).unwrap();
+    let recorder = Recorder::start(&store, manifest, clock::now(), move |_| Ok(Box::new(disk)), Arc::new(Said(said))).unwrap();
     Stage { _folder: folder, store, recorder, events }
 }
 

@@ -12,7 +12,10 @@ use super::mp4::{self, Error, Ticks, progressive, scan};
 use super::session::Output;
 use super::thumbnail;
 use super::timeline::{self, Line, Timeline, TimelineEvent};
+use super::tracks::files::{self, Files, INDEX};
+use super::tracks::stage;
 use crate::runtime::clock::rfc3339;
+use mixdown_codecs::VideoCodec;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::Arc;
@@ -119,6 +122,7 @@ pub struct Writer {
     usage: Arc<Usage>,
     manifest: Manifest,
     media: Option<Media>,
+    tracks: Files,
     journal: Box<dyn DiskFile>,
     journal_bytes: u64,
     /// The journal has lines that are not synced.
@@ -160,6 +164,7 @@ impl Writer {
             usage,
             manifest,
             media: None,
+            tracks: Files::default(),
             journal,
             journal_bytes: 0,
             journal_dirty: false,
@@ -177,6 +182,7 @@ impl Writer {
         match output {
             Output::Head { bytes, video } => self.open_media(bytes, video, wall),
             Output::Fragment(fragment) => self.write_fragment(&fragment.bytes, now),
+            Output::Track(output) => self.write_track(output),
             Output::Line(line) => self.write_line(&timeline::write(line)),
             Output::State(state) => {
                 self.manifest.state = *state;
@@ -197,9 +203,20 @@ impl Writer {
         {
             media.file.sync()?;
         }
+        self.tracks.sync(self.disk.as_ref())?;
         if std::mem::take(&mut self.journal_dirty) {
             self.journal.sync()?;
         }
+        Ok(())
+    }
+
+    fn write_track(&mut self, output: &stage::Output) -> Result<(), Fault> {
+        let cost = Files::cost(output);
+        if cost > 0 {
+            check_space(self.disk.as_ref(), self.options.reserve, &self.usage, cost)?;
+        }
+        let written = self.tracks.write(self.disk.as_ref(), output)?;
+        self.take(written);
         Ok(())
     }
 
@@ -264,6 +281,7 @@ impl Writer {
             report("say in its timeline why it ends", self.journal.append(&timeline::write(&line)));
         }
         report("sync its timeline", self.journal.sync());
+        report("sync its tracks", self.tracks.sync(self.disk.as_ref()));
         let disk = self.disk.as_ref();
         // From here on it is known to be stopped, whatever becomes of the process.
         report("note that it is stopped", disk::replace(disk, MANIFEST, &self.manifest.json()));
@@ -331,6 +349,18 @@ fn illustrate(disk: &dyn Disk) -> io::Result<()> {
 fn close(disk: &dyn Disk, mut manifest: Manifest) -> Manifest {
     let reason = manifest.reason.unwrap_or(Reason::Interrupted);
     (manifest.state, manifest.reason) = (reason.state(), Some(reason));
+    let mut names: Vec<String> = [MEDIA, TIMELINE, CHAPTERS, THUMBNAIL].map(str::to_owned).into();
+    if manifest.tracks.has_tracks() {
+        let tracks = files::conclude(disk).unwrap_or_else(|error| {
+            report("list its tracks", Err(error));
+            Vec::new()
+        });
+        if !manifest.tracks.has_composite() {
+            manifest.duration_ms = files::end_ms(&tracks);
+        }
+        names.push(INDEX.to_owned());
+        names.extend(tracks.into_iter().map(|track| track.begun.file));
+    }
     match disk::read(disk, JOURNAL) {
         Ok(journal) => {
             let (lines, broken) = timeline::read(&journal);
@@ -345,12 +375,12 @@ fn close(disk: &dyn Disk, mut manifest: Manifest) -> Manifest {
         Err(error) => report("read its timeline", Err(error)),
     }
     report("draw its thumbnail", illustrate(disk));
-    manifest.files = [MEDIA, TIMELINE, CHAPTERS, THUMBNAIL].iter().filter_map(|name| checksum(disk, name).ok()).collect();
+    manifest.files = names.iter().filter_map(|name| checksum(disk, name).ok()).collect();
     report("write its manifest", disk::replace(disk, MANIFEST, &manifest.json()));
     manifest
 }
 
-fn checksum(disk: &dyn Disk, name: &str) -> io::Result<File> {
+pub fn checksum(disk: &dyn Disk, name: &str) -> io::Result<File> {
     let file = disk.open(name)?;
     let bytes = file.length()?;
     let (mut hash, mut piece, mut at) = (Sha256::new(), vec![0; PIECE], 0);
@@ -376,7 +406,9 @@ pub fn recover(disk: &dyn Disk, fallback: Manifest, reason: Reason, wall: System
     if manifest.state.is_final() {
         return Ok(manifest);
     }
-    for name in [RESERVE, "media.mp4.new", "manifest.json.new", "timeline.json.new", "chapters.vtt.new", "thumbnail.jpg.new"] {
+    for name in
+        [RESERVE, "media.mp4.new", "manifest.json.new", "timeline.json.new", "chapters.vtt.new", "thumbnail.jpg.new", "tracks.json.new"]
+    {
         disk::remove_if_there(disk, name)?;
     }
     if manifest.state != State::Stopping {
@@ -401,8 +433,8 @@ fn recover_media(mut file: Box<dyn DiskFile>, manifest: &mut Manifest) -> io::Re
             manifest.form = Form::Fragmented;
             manifest.duration_ms = found.duration.ms();
             (manifest.pictures, manifest.packets) = (found.pictures, found.packets);
-            let video = Video { codec: found.codec.name().to_owned(), width: found.width, height: found.height };
-            manifest.video.get_or_insert(video);
+            let video = |codec: VideoCodec| Video { codec: codec.name().to_owned(), width: found.width, height: found.height };
+            manifest.video = manifest.video.take().or(found.codec.map(video));
         }
         // It was rewritten, and the process ended before it could say so.
         Err(Error::Format(_)) if manifest.state == State::Stopping => manifest.form = Form::Progressive,

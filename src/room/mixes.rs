@@ -59,7 +59,7 @@ pub(super) fn derive(room: &Room) -> SoundPlan {
         listeners.push((member.id, codec, room.heard_in(member)));
     }
     let people = listeners.len();
-    listeners.extend(room.recording().map(|recording| (recording.id.listener(), AudioCodec::Opus, Name::Recording(recording.id))));
+    listeners.extend(room.composites().map(|recording| (recording.id.listener(), AudioCodec::Opus, Name::Recording(recording.id))));
     let mut heard = Vec::with_capacity(listeners.len());
     for (id, codec, name) in listeners {
         let index = match wishes.iter().position(|(_, names)| names.contains(&name)) {
@@ -124,7 +124,7 @@ fn floors(room: &Room) -> Arc<[Rule]> {
             rules.push(rule);
         }
     }
-    for recording in room.recording() {
+    for recording in room.composites() {
         let rule = recording.layout.as_ref().map_or_else(|| room.rule_of(&recording.view), |layout| layout.active_speaker.into());
         if !rules.contains(&rule) {
             rules.push(rule);
@@ -141,11 +141,16 @@ fn voicing(room: &Room, member: &Member) -> Voicing {
         noise_suppression: member.noise_suppression.unwrap_or(room.audio.noise_suppression && member.has_connection()),
         auto_gain: member.auto_gain.unwrap_or(room.audio.auto_gain && member.has_connection()),
         announcement: member.kind == Kind::Announcement,
-        private: room.sidebar_of(member.id).is_some_and(|(_, sidebar)| !sidebar.heard_by_all),
+        private: room.is_private(member.id),
     }
 }
 
 impl Room {
+    /// In a sidebar that nobody else hears.
+    pub fn is_private(&self, id: ParticipantId) -> bool {
+        self.sidebar_of(id).is_some_and(|(_, sidebar)| !sidebar.heard_by_all)
+    }
+
     /// How the floor is passed on in a view.
     pub(super) fn rule_of(&self, view: &str) -> Rule {
         self.views.get(view).map_or_else(Default::default, |view| view.layout.active_speaker).into()

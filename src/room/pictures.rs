@@ -98,7 +98,7 @@ pub(super) fn wishes(room: &Room) -> Vec<Wish> {
             wish(&mut wishes, Content::of(room, state, without), (name.clone(), without), Some((Watcher::Participant(member.id), codec)));
         }
     }
-    for recording in room.recording() {
+    for recording in room.composites() {
         let Some(state) = room.views.get(&recording.view) else { continue };
         let name = (recording.view.clone(), Some(recording.id.listener()));
         wish(&mut wishes, Content::recorded(room, state, recording), name, Some((Watcher::Recording(recording.id), recording.codec)));

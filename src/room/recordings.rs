@@ -21,6 +21,8 @@ pub struct Recording {
     pub codec: VideoCodec,
     /// Neither watches nor hears meanwhile.
     pub paused: bool,
+    /// Watches and hears; else participants' own tracks alone are recorded.
+    pub composite: bool,
 }
 
 /// Who is left out of a picture, and who is shown without their own.
@@ -69,6 +71,11 @@ impl Room {
     /// Those that do not pause.
     pub(super) fn recording(&self) -> impl Iterator<Item = &Recording> {
         self.recordings.iter().filter(|recording| !recording.paused)
+    }
+
+    /// Those of them that watch and hear.
+    pub(super) fn composites(&self) -> impl Iterator<Item = &Recording> {
+        self.recording().filter(|recording| recording.composite)
     }
 
     /// Those of a view that is no more go on with `main`.
@@ -128,7 +135,8 @@ mod tests {
     }
 
     fn record(room: &mut Room, layout: Option<Layout>) {
-        room.record(Recording { id: REC, view: MAIN_VIEW.into(), layout, codec: VideoCodec::H264, paused: false }).unwrap();
+        room.record(Recording { id: REC, view: MAIN_VIEW.into(), layout, codec: VideoCodec::H264, paused: false, composite: true })
+            .unwrap();
     }
 
     fn consents(room: &mut Room, n: u128, consent: Consent, operator: bool) {
@@ -231,7 +239,8 @@ mod tests {
     fn a_view_that_is_deleted_leaves_its_recording_with_main() {
         let mut room = room(1..=1);
         room.put_view("stage", ViewPatch::default(), Expect::Anything).unwrap();
-        let of = |view: &str| Recording { id: REC, view: view.into(), layout: None, codec: VideoCodec::H264, paused: false };
+        let of =
+            |view: &str| Recording { id: REC, view: view.into(), layout: None, codec: VideoCodec::H264, paused: false, composite: true };
         assert_eq!(room.record(of("nowhere")), Err(Error::NoView("nowhere".into())));
         room.record(of("stage")).unwrap();
         room.delete_view("stage", Expect::Anything).unwrap();

@@ -250,7 +250,8 @@ async fn every_operation_is_open_to_exactly_the_roles_that_may() {
                 .replace("{identity}", "ann")
                 .replace("{name}", "wide")
                 .replace("{recording}", "rec_0123456789abcdef0123456789abcdef")
-                .replace("{*file}", "mixdown.js");
+                .replace("{*file}", "mixdown.js")
+                .replace("{file}", "camera-0001.mp4");
             let mut request = call(Method::from_bytes(rule.method.as_bytes()).expect("method"), &path);
             if let Some(token) = token {
                 request = request.bearer(token);

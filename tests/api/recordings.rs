@@ -170,7 +170,7 @@ async fn what_cannot_be_recorded_is_refused_with_its_reason() {
     server.send(call(Method::PUT, "/v1/rooms/standup").json("{}")).await;
     for (body, pointer) in [
         (r#"{"view":"nowhere"}"#, "/view"),
-        (r#"{"tracks":"each"}"#, "/tracks"),
+        (r#"{"tracks":"each","layout":{}}"#, "/layout"),
         (r#"{"tracks":"all"}"#, "/tracks"),
         (r#"{"format":"avi"}"#, "/format"),
         (r#"{"layout":{"type":"grid","max_tiles":1000}}"#, "/layout/max_tiles"),
@@ -220,7 +220,7 @@ async fn a_token_reaches_the_recordings_of_its_own_room_alone_and_also_when_the_
     assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text());
     let path = begun.header("location").to_owned();
     assert_eq!(ask(&all, Method::DELETE, "/v1/rooms/standup", "").await.status, StatusCode::NO_CONTENT);
-    for end in ["", "/media", "/timeline.json", "/chapters.vtt", "/playlist.m3u8", "/thumbnail.jpg"] {
+    for end in ["", "/media", "/timeline.json", "/chapters.vtt", "/playlist.m3u8", "/thumbnail.jpg", "/tracks", "/tracks/camera-0001.mp4"] {
         assert_eq!(ask(&other, Method::GET, &format!("{path}{end}"), "").await.problem(), "not-found", "{end}");
     }
     for action in ["pause", "resume", "stop"] {
@@ -234,13 +234,13 @@ async fn a_token_reaches_the_recordings_of_its_own_room_alone_and_also_when_the_
 }
 
 /// A server process of its own, killed when it is dropped.
-struct Process {
-    child: Child,
-    address: SocketAddr,
+pub struct Process {
+    pub child: Child,
+    pub address: SocketAddr,
 }
 
 impl Process {
-    fn start(folder: &Path) -> Self {
+    pub fn start(folder: &Path) -> Self {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = taken.local_addr().expect("address");
         drop(taken);
@@ -255,7 +255,7 @@ impl Process {
     }
 
     /// The body of an answer; empty where there is none.
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
@@ -282,7 +282,7 @@ impl Process {
         }
     }
 
-    fn until(&self, path: &str, fulfilled: impl Fn(&str) -> bool) -> String {
+    pub fn until(&self, path: &str, fulfilled: impl Fn(&str) -> bool) -> String {
         let (pause, patience) = std::sync::mpsc::channel::<()>();
         for _ in 0..2000 {
             let answer = self.ask("GET", path, "");
@@ -344,7 +344,7 @@ fn ends_in_order(mut server: Process, folder: &Path) {
 }
 
 /// A full decode by somebody else's decoder, where there is one.
-fn plays(media: &Path) {
+pub fn plays(media: &Path) {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-xerror", "-i"]).arg(media).args(["-f", "null", "-"]);
     match command.output() {

@@ -10,6 +10,7 @@ use mixdown::ids::{ParticipantId, RecordingId};
 use mixdown::record::mp4::scan::{self, Walk};
 use mixdown::record::mp4::{From, Kind, Ticks};
 use mixdown::record::timeline::Timeline;
+use mixdown::record::tracks::Mode;
 use mixdown::record::{Manifest, Part, PauseMode, Reason, Settings, State, Store, TimelineEvent};
 use mixdown::room::MAIN_VIEW;
 use mixdown::room::model::{Canvas, Consent, ParticipantPatch, RoomPatch};
@@ -24,14 +25,14 @@ use std::time::{Duration, SystemTime};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A world whose recordings lie in a folder, which is gone with it.
-struct Studio {
-    world: World,
-    store: Store,
+pub struct Studio {
+    pub world: World,
+    pub store: Store,
     library: Library,
-    _folder: tempfile::TempDir,
+    pub _folder: tempfile::TempDir,
 }
 
-fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio {
+pub fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio {
     let folder = tempfile::tempdir().unwrap();
     // Virtual time passes faster than a thread wakes.
     let (queue_bytes, queue_span) = (1 << 30, Duration::from_secs(3600));
@@ -49,8 +50,8 @@ fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio 
     Studio { world, store, library, _folder: folder }
 }
 
-fn new() -> NewRecording {
-    NewRecording { view: MAIN_VIEW.into(), layout: None }
+pub fn new() -> NewRecording {
+    NewRecording { view: MAIN_VIEW.into(), layout: None, tracks: Mode::Composite }
 }
 
 /// Whose tiles a picture has, and what can be read in them.
@@ -76,43 +77,42 @@ impl Studio {
     fn film(&self, id: RecordingId) -> Film {
         let mut bytes = Vec::new();
         self.store.reader(id, Part::Media).unwrap().read_to_end(&mut bytes).unwrap();
-        let begin = scan::fragments(bytes.as_slice()).unwrap();
-        let inner = From(bytes.as_slice(), begin);
-        let mut walk = Walk::new(&inner).unwrap();
-        let (mut eyes, mut ears) =
-            (video::decoder(walk.found.codec, gate::Limits::default()).unwrap().unwrap(), audio::decoder(AudioCodec::Opus).unwrap());
-        let (mut pool, mut pictures, mut sound) = (FramePool::default(), Vec::new(), Vec::new());
-        while let Some(runs) = walk.next_fragment().unwrap() {
-            for run in runs {
-                let (mut at, mut place) = (run.start, (run.position + begin) as usize);
-                for sample in &run.samples {
-                    let data = &bytes[place..place + sample.bytes as usize];
-                    let ticks = Ticks::of(run.kind, at);
-                    match run.kind {
-                        Kind::Video => pictures.push((ticks.ms(), eyes.decode(&annex_b(data), &mut pool).unwrap().unwrap())),
-                        Kind::Audio => {
-                            sound.resize((at * 2) as usize, 0.0);
-                            ears.decode(data, &mut sound).unwrap();
-                        }
-                    }
-                    at += u64::from(sample.duration);
-                    place += sample.bytes as usize;
-                }
-            }
-        }
+        let (pictures, sound) = decode(&bytes);
         Film { manifest: self.store.manifest(id).unwrap(), timeline: self.store.timeline(id).unwrap(), pictures, sound }
     }
 }
 
-fn annex_b(sample: &[u8]) -> Vec<u8> {
-    let (mut unit, mut at) = (Vec::new(), 0);
-    while at < sample.len() {
-        let length = u32::from_be_bytes(sample[at..at + 4].try_into().unwrap()) as usize;
-        unit.extend([0, 0, 0, 1]);
-        unit.extend_from_slice(&sample[at + 4..at + 4 + length]);
-        at += 4 + length;
+/// All pictures of a file with their times in milliseconds, and its sound as interleaved stereo at 48 kHz from its beginning on.
+pub fn decode(bytes: &[u8]) -> (Vec<(u64, Arc<I420Frame>)>, Vec<f32>) {
+    let begin = scan::fragments(bytes).unwrap();
+    let inner = From(bytes, begin);
+    let mut walk = Walk::new(&inner).unwrap();
+    let codec = walk.found.codec;
+    let mut eyes = codec.map(|codec| video::decoder(codec, gate::Limits::default()).unwrap().unwrap());
+    let mut ears = audio::decoder(AudioCodec::Opus).unwrap();
+    let (mut pool, mut pictures, mut sound) = (FramePool::default(), Vec::new(), Vec::new());
+    while let Some(runs) = walk.next_fragment().unwrap() {
+        for run in runs {
+            let (mut at, mut place) = (run.start, (run.position + begin) as usize);
+            for sample in &run.samples {
+                let data = &bytes[place..place + sample.bytes as usize];
+                let ticks = Ticks::of(run.kind, at);
+                match (run.kind, &mut eyes) {
+                    (Kind::Video, Some(eyes)) => {
+                        let unit = mixdown::record::mp4::unit(codec.unwrap(), data.to_vec());
+                        pictures.push((ticks.ms(), eyes.decode(&unit, &mut pool).unwrap().unwrap()));
+                    }
+                    _ => {
+                        sound.resize((at * 2) as usize, 0.0);
+                        ears.decode(data, &mut sound).unwrap();
+                    }
+                }
+                at += u64::from(sample.duration);
+                place += sample.bytes as usize;
+            }
+        }
     }
-    unit
+    (pictures, sound)
 }
 
 impl Film {
@@ -347,7 +347,7 @@ fn a_room_has_only_so_many_at_a_time_and_one_that_has_ended_is_gone() {
     let ids = [(); 2].map(|()| studio.world.record(new()).unwrap());
     assert!(matches!(studio.world.record(new()), Err(Refusal::Busy(detail)) if detail.contains("max_per_room")));
     assert!(matches!(
-        studio.world.record(NewRecording { view: "nowhere".into(), layout: None }),
+        studio.world.record(NewRecording { view: "nowhere".into(), ..new() }),
         Err(Refusal::Unprocessable { pointer: "/view", .. })
     ));
     studio.world.run_ms(500);

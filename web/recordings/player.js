@@ -38,6 +38,8 @@ export class Player {
     this.fault = el('p', { class: 'error', role: 'alert' });
     this.facts = el('p', { class: 'soft' });
     this.lanes = el('div', { class: 'lanes', role: 'group', 'aria-label': 'Who spoke when' });
+    this.tracks = el('ul', { class: 'happened' });
+    this.trackCard = el('div', { class: 'card', id: 'tracks', hidden: true }, el('h2', {}, 'Tracks'), this.tracks);
     this.chapters = el('ol', { class: 'chapters' });
     this.events = el('ol', { class: 'happened' });
     this.element = el(
@@ -49,7 +51,7 @@ export class Player {
       this.fault,
       this.lanes,
       this.facts,
-      el('div', { class: 'columns' }, el('div', { class: 'card' }, el('h2', {}, 'Chapters'), this.chapters), el('div', { class: 'card' }, el('h2', {}, 'What happened'), this.events)),
+      el('div', { class: 'columns' }, el('div', { class: 'card' }, el('h2', {}, 'Chapters'), this.chapters), el('div', { class: 'card' }, el('h2', {}, 'What happened'), this.events), this.trackCard),
     );
     this.video.addEventListener('timeupdate', () => this.#follow());
     this.video.addEventListener('error', () => { this.fault.textContent = 'The browser cannot play this recording; it can be downloaded.'; });
@@ -69,6 +71,7 @@ export class Player {
       const { value } = await read(`/v1/recordings/${this.#id}`);
       this.#show(value);
       this.#timeline((await read(`/v1/recordings/${this.#id}/timeline.json`)).value);
+      if (value.tracks !== 'composite') this.#list((await read(`/v1/recordings/${this.#id}/tracks?limit=1000`)).value.items);
     } catch (error) {
       this.fault.textContent = error.message;
     }
@@ -84,11 +87,12 @@ export class Player {
     if (this.#state === state) return;
     this.#state = state;
     const over = [
-      el('button', { type: 'button', class: 'button', id: 'download', onclick: () => this.#download(room, recording.started_at) }, 'Download'),
+      el('button', { type: 'button', class: 'button', id: 'download', hidden: recording.tracks === 'each', onclick: () => this.#download('media', `${room}-${recording.started_at.replace(/\D/g, '').slice(0, 14)}.mp4`) }, 'Download'),
       el('button', { type: 'button', class: 'danger', id: 'delete', onclick: () => this.#delete() }, 'Delete'),
     ];
     this.status.replaceChildren(tag(recording), ...actions(recording, () => this.refresh()), ...(isOver(state) ? over : []));
-    if (state !== 'starting' && !this.video.src) this.#play(recording);
+    this.video.hidden = recording.tracks === 'each';
+    if (state !== 'starting' && !this.video.src && !this.video.hidden) this.#play(recording);
   }
 
   #play(recording) {
@@ -124,6 +128,16 @@ export class Player {
     this.#follow();
   }
 
+  /** Participants' own tracks, each to download. */
+  #list(tracks) {
+    this.trackCard.hidden = tracks.length === 0;
+    this.tracks.replaceChildren(...tracks.map(({ file, name, source, codec, offset_us: from, duration_us: long, bytes }) => el(
+      'li',
+      {},
+      el('button', { type: 'button', class: 'quiet', 'aria-label': `Download ${name}, ${source}, from ${duration(from / 1000)}`, onclick: () => this.#download(`tracks/${file}`, file) }, el('time', {}, duration(from / 1000)), ` ${name}: ${source}, ${codec}, ${duration(long / 1000)}, ${size(bytes)}`),
+    )));
+  }
+
   /** Marks the chapter that is played. */
   #follow() {
     const now = this.video.currentTime * 1000;
@@ -134,9 +148,9 @@ export class Player {
     }
   }
 
-  async #download(room, at) {
-    const path = `/v1/recordings/${this.#id}/media`;
-    const link = el('a', { href: path, download: `${room}-${at.replace(/\D/g, '').slice(0, 14)}.mp4` });
+  async #download(part, name) {
+    const path = `/v1/recordings/${this.#id}/${part}`;
+    const link = el('a', { href: path, download: name });
     try {
       // A link sends no credentials.
       if (credentials.get() !== '') link.href = URL.createObjectURL(await (await call('GET', path)).blob());

@@ -77,3 +77,14 @@ pub struct RecordingPath {
     #[param(pattern = "^rec_[0-9a-f]{32}$")]
     recording: String,
 }
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct TrackPath {
+    /// `rec_` and 32 hexadecimal digits.
+    #[param(pattern = "^rec_[0-9a-f]{32}$")]
+    recording: String,
+    /// As it is listed.
+    #[param(pattern = "^[a-z-]+-[0-9]{4}\\.mp4$")]
+    file: String,
+}

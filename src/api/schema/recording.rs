@@ -19,7 +19,7 @@ pub struct NewRecording {
     /// `main` if absent.
     #[schema(required = false)]
     view: super::ViewName,
-    /// In place of the view's.
+    /// In place of the view's; not where there is no composite.
     layout: Option<Layout>,
     #[schema(required = false)]
     tracks: Tracks,
@@ -27,11 +27,13 @@ pub struct NewRecording {
     format: Format,
 }
 
-/// What is written: the composite.
+/// What is written: the composed picture and the mix; everybody's own tracks as they come, without it; both.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum Tracks {
     Composite,
+    Each,
+    Both,
 }
 
 #[derive(ToSchema)]
@@ -81,6 +83,7 @@ pub struct Recording {
     reason: Option<String>,
     /// `fragmented`, as it is written, or `progressive`.
     form: String,
+    tracks: Tracks,
     started_at: String,
     ended_at: Option<String>,
     /// Of the media so far.
@@ -102,6 +105,41 @@ pub struct RecordedVideo {
     /// Of the first picture.
     width: u16,
     height: u16,
+}
+
+/// A stretch of one participant's track, in a file of its own: a new one begins where codec, size or orientation change, and after a silence.
+#[derive(ToSchema)]
+pub struct RecordedTrack {
+    /// Its name, as in `/v1/recordings/{recording}/tracks/{file}`.
+    #[schema(pattern = "^[a-z-]+-[0-9]{4}\\.mp4$")]
+    file: String,
+    #[schema(pattern = "^pt_[0-9a-f]{32}$")]
+    participant: String,
+    /// When it began.
+    name: String,
+    /// `camera`, `microphone`, `screen` or `screen-audio`.
+    source: String,
+    /// `h264`, `vp8`, `opus`, `pcmu` or `pcma`.
+    codec: String,
+    width: Option<u16>,
+    height: Option<u16>,
+    /// Clockwise, until its pictures stand upright; the file says so too.
+    quarter_turns: Option<u8>,
+    /// Microseconds on the recording's clock at which the file's time is zero.
+    offset_us: u64,
+    duration_us: u64,
+    bytes: u64,
+    /// Pictures or packets.
+    units: u64,
+    gaps: Vec<TrackGap>,
+}
+
+/// What did not arrive, on the recording's clock.
+#[derive(ToSchema)]
+pub struct TrackGap {
+    from_us: u64,
+    to_us: u64,
+    lost: u64,
 }
 
 #[derive(ToSchema)]

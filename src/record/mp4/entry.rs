@@ -1,11 +1,12 @@
 //! Sample entries and samples from coded units.
 
 use super::Error;
-use mixdown_codecs::VideoCodec;
+use mixdown_codecs::{AudioCodec, VideoCodec};
 use shiguredo_mp4::bitstream::h264::{self, H264SampleEntryConfig, LengthSize};
 use shiguredo_mp4::bitstream::opus::{ChannelCount, OpusSampleEntryConfig, build_opus_box};
 use shiguredo_mp4::bitstream::vp8::{Vp8SampleEntryConfig, build_vp08_box, parse_frame_header};
-use shiguredo_mp4::boxes::SampleEntry;
+use shiguredo_mp4::boxes::{SampleEntry, UnknownBox};
+use shiguredo_mp4::{BoxSize, BoxType};
 
 const NAL_SLICES: std::ops::RangeInclusive<u8> = 1..=5;
 const NAL_SPS: u8 = 7;
@@ -49,6 +50,25 @@ pub fn opus() -> SampleEntry {
         input_sample_rate: super::AUDIO_SCALE,
         output_gain: 0,
     }))
+}
+
+/// Of packets as a participant sends them.
+pub fn sound(codec: AudioCodec) -> SampleEntry {
+    match codec {
+        AudioCodec::Opus => opus(),
+        AudioCodec::Pcmu => g711(*b"ulaw"),
+        AudioCodec::Pcma => g711(*b"alaw"),
+    }
+}
+
+/// An AudioSampleEntry (14496-12 §12.2.3) with the four letters of QuickTime, which ISO has none for: mono at 8 kHz.
+fn g711(kind: [u8; 4]) -> SampleEntry {
+    let mut payload = vec![0; 28];
+    for (at, bytes) in [(6, [0, 1]), (16, [0, 1]), (18, [0, 16]), (24, 8000u16.to_be_bytes())] {
+        payload.splice(at..at + 2, bytes);
+    }
+    let size = payload.len() as u32 + 8;
+    SampleEntry::Unknown(UnknownBox { box_type: BoxType::Normal(kind), box_size: BoxSize::U32(size), payload })
 }
 
 /// Width and height.

@@ -5,7 +5,7 @@
 
 use super::tables::{self, Form, Track};
 use super::{Error, Kind, Ticks, entry};
-use mixdown_codecs::VideoCodec;
+use mixdown_codecs::{AudioCodec, VideoCodec};
 use shiguredo_mp4::boxes::{MfhdBox, MoofBox, TfdtBox, TfhdBox, TrafBox, TrunBox, TrunSample};
 use shiguredo_mp4::{Encode, SampleFlags};
 use std::time::{Duration, SystemTime};
@@ -33,7 +33,8 @@ pub struct Head {
 }
 
 pub struct Fragmenter {
-    codec: VideoCodec,
+    /// `None`: sound alone.
+    codec: Option<VideoCodec>,
     length: Ticks,
     video: Waiting,
     audio: Waiting,
@@ -63,20 +64,45 @@ impl Fragmenter {
         let picture = entry::of_keyframe(codec, keyframe)?;
         let (width, height) = entry::size(&picture).unwrap_or_default();
         let tracks = vec![Track::empty(Kind::Video, picture), Track::empty(Kind::Audio, entry::opus())];
+        let (fragmenter, bytes) = Self::with(Some(codec), tracks, length, created)?;
+        Ok((fragmenter, Head { bytes, width, height }))
+    }
+
+    /// Pictures alone, which are to be turned to stand upright.
+    pub fn pictures(
+        codec: VideoCodec,
+        keyframe: &[u8],
+        quarter_turns: u8,
+        length: Duration,
+        created: SystemTime,
+    ) -> Result<(Self, Head), Error> {
+        let picture = entry::of_keyframe(codec, keyframe)?;
+        let (width, height) = entry::size(&picture).unwrap_or_default();
+        let track = Track { quarter_turns, ..Track::empty(Kind::Video, picture) };
+        let (fragmenter, bytes) = Self::with(Some(codec), vec![track], length, created)?;
+        Ok((fragmenter, Head { bytes, width, height }))
+    }
+
+    /// Sound alone, and the beginning of its file.
+    pub fn sound(codec: AudioCodec, length: Duration, created: SystemTime) -> Result<(Self, Vec<u8>), Error> {
+        Self::with(None, vec![Track::empty(Kind::Audio, entry::sound(codec))], length, created)
+    }
+
+    fn with(codec: Option<VideoCodec>, tracks: Vec<Track>, length: Duration, created: SystemTime) -> Result<(Self, Vec<u8>), Error> {
         let mut bytes = tables::file_type(Form::Fragmented)?;
         bytes.extend(tables::movie(tracks, created, Form::Fragmented)?.encode_to_vec()?);
         let length = Ticks::from_ms(length.as_millis().clamp(100, 60_000) as u64);
-        let fragmenter = Self { codec, length, video: Waiting::default(), audio: Waiting::default(), start: None, sequence: 0 };
-        Ok((fragmenter, Head { bytes, width, height }))
+        Ok((Self { codec, length, video: Waiting::default(), audio: Waiting::default(), start: None, sequence: 0 }, bytes))
     }
 
     /// Takes a coded picture (H.264: an Annex B access unit, with parameter sets where it is a keyframe).
     /// Gives the fragment that it ends, to which it does not belong.
     pub fn video(&mut self, at: Ticks, picture: &[u8], keyframe: bool) -> Result<Option<Fragment>, Error> {
         self.video.check(Kind::Video, at)?;
-        let data = entry::sample(self.codec, picture)?;
+        let codec = self.codec.ok_or_else(|| Error::Unit("a picture among sound".into()))?;
+        let data = entry::sample(codec, picture)?;
         if keyframe {
-            entry::of_sample(self.codec, &data)?;
+            entry::of_sample(codec, &data)?;
         }
         let fragment = self.cut_before(Kind::Video, at, keyframe)?;
         self.video.push(Sample { start: at.units(Kind::Video), keyframe, data });

@@ -21,6 +21,8 @@ pub mod progressive;
 pub mod scan;
 mod tables;
 
+pub use entry::unit;
+
 use std::io;
 
 pub const VIDEO_SCALE: u32 = 90_000;
@@ -53,7 +55,8 @@ impl Kind {
         }
     }
 
-    const fn ticks_per_unit(self) -> u64 {
+    /// What one unit of the track lasts, in [`Ticks`].
+    pub const fn ticks_per_unit(self) -> u64 {
         Ticks::PER_SECOND / self.scale() as u64
     }
 }

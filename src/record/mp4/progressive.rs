@@ -35,7 +35,8 @@ pub const fn room(bytes: u64) -> u64 {
 /// Both tracks' tables and the bytes of the file.
 fn collect(file: &(impl Bytes + ?Sized)) -> Result<([Table; 2], u64), Error> {
     let mut walk = Walk::new(file)?;
-    let (mut video, mut audio) = (Table::new(Kind::Video, walk.entry.clone()), Table::new(Kind::Audio, entry::opus()));
+    let (mut video, mut audio) =
+        (Table::new(Kind::Video, walk.entry.clone().ok_or(Error::Format("it has no picture"))?), Table::new(Kind::Audio, entry::opus()));
     while let Some(runs) = walk.next_fragment()? {
         for run in &runs {
             let table = if run.kind == Kind::Video { &mut video } else { &mut audio };
@@ -176,6 +177,7 @@ impl Table {
             Either::A(StcoBox { chunk_offsets: vec![0; self.places.len()] })
         };
         tables::Track {
+            quarter_turns: 0,
             kind: self.kind,
             entry: self.entry,
             start,

@@ -18,7 +18,8 @@ const DOUBTED: usize = 32;
 /// A fragmented file, as far as it is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    pub codec: VideoCodec,
+    /// `None`: sound alone.
+    pub codec: Option<VideoCodec>,
     /// Of the first picture.
     pub width: u16,
     pub height: u16,
@@ -105,18 +106,19 @@ pub fn keyframe(file: &(impl Bytes + ?Sized), nth: u64) -> Result<Option<(VideoC
         }
     }
     let after = walk.found.duration.0 / nth.max(1);
+    let Some(codec) = walk.found.codec else { return Ok(None) };
     let Some((_, position, bytes)) = found.iter().find(|(at, ..)| at.0 >= after).or(found.last()) else { return Ok(None) };
     let mut sample = vec![0; *bytes as usize];
     file.read_at(&mut sample, *position)?;
-    Ok(Some((walk.found.codec, entry::unit(walk.found.codec, sample))))
+    Ok(Some((codec, entry::unit(codec, sample))))
 }
 
 /// Goes from fragment to fragment.
 pub struct Walk<'a, B: ?Sized> {
     file: &'a B,
     length: u64,
-    /// Of the pictures.
-    pub entry: SampleEntry,
+    /// Of the pictures; `None`: sound alone.
+    pub entry: Option<SampleEntry>,
     pub found: Found,
 }
 
@@ -127,9 +129,10 @@ impl<'a, B: Bytes + ?Sized> Walk<'a, B> {
         if moov.mvex_box.is_none() {
             return Err(Error::Format("it is not fragmented"));
         }
-        let entry = video_entry(&moov).cloned().ok_or(Error::Format("it has no picture"))?;
-        let codec = entry::codec(&entry).ok_or(Error::Format("its pictures are neither H.264 nor VP8"))?;
-        let (width, height) = entry::size(&entry).unwrap_or_default();
+        let entry = video_entry(&moov).cloned();
+        let codec = entry.as_ref().map(|entry| entry::codec(entry).ok_or(Error::Format("its pictures are neither H.264 nor VP8")));
+        let codec = codec.transpose()?;
+        let (width, height) = entry.as_ref().and_then(entry::size).unwrap_or_default();
         let (torn, duration) = (head < length, Ticks::default());
         let found = Found { codec, width, height, head, end: head, torn, fragments: 0, pictures: 0, packets: 0, duration };
         Ok(Self { file, length, entry, found })
@@ -234,9 +237,9 @@ fn video_entry(moov: &MoovBox) -> Option<&SampleEntry> {
     track.mdia_box.minf_box.stbl_box.stsd_box.entries.first()
 }
 
-fn are_sound(file: &(impl Bytes + ?Sized), codec: VideoCodec, runs: &[Run]) -> Result<bool, Error> {
+fn are_sound(file: &(impl Bytes + ?Sized), codec: Option<VideoCodec>, runs: &[Run]) -> Result<bool, Error> {
     for run in runs {
-        let codec = (run.kind == Kind::Video).then_some(codec);
+        let codec = codec.filter(|_| run.kind == Kind::Video);
         let mut at = run.position;
         for sample in &run.samples {
             let mut bytes = vec![0; sample.bytes as usize];

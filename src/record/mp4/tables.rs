@@ -17,6 +17,8 @@ const MOVIE_SCALE: u32 = VIDEO_SCALE;
 pub struct Track {
     pub kind: Kind,
     pub entry: SampleEntry,
+    /// How far its pictures must be turned clockwise to stand upright.
+    pub quarter_turns: u8,
     /// When the first sample begins, and how long all of them last, in units of the track.
     pub start: u64,
     pub duration: u64,
@@ -35,6 +37,7 @@ impl Track {
         Self {
             kind,
             entry,
+            quarter_turns: 0,
             start: 0,
             duration: 0,
             deltas: Vec::new(),
@@ -125,12 +128,25 @@ fn track_box(track: Track, created: Mp4FileTime) -> Result<TrakBox, Error> {
         layer: TkhdBox::DEFAULT_LAYER,
         alternate_group: TkhdBox::DEFAULT_ALTERNATE_GROUP,
         volume: if video { TkhdBox::DEFAULT_VIDEO_VOLUME } else { TkhdBox::DEFAULT_AUDIO_VOLUME },
-        matrix: TkhdBox::DEFAULT_MATRIX,
+        matrix: matrix(track.quarter_turns, width, height),
         width: side(width)?,
         height: side(height)?,
     };
     let edts_box = (track.start > 0).then(|| late_start(&track));
     Ok(TrakBox { tkhd_box, edts_box, mdia_box: media_box(track, created), unknown_boxes: Vec::new() })
+}
+
+/// 14496-12 §8.3.2: 16.16 but for the last column, which is 2.30.
+fn matrix(quarter_turns: u8, width: u16, height: u16) -> [i32; 9] {
+    const ONE: i32 = 1 << 16;
+    let (width, height) = (i32::from(width) << 16, i32::from(height) << 16);
+    let [a, b, c, d, x, y] = match quarter_turns & 3 {
+        0 => [ONE, 0, 0, ONE, 0, 0],
+        1 => [0, ONE, -ONE, 0, height, 0],
+        2 => [-ONE, 0, 0, -ONE, width, height],
+        _ => [0, -ONE, ONE, 0, 0, width],
+    };
+    [a, b, 0, c, d, 0, x, y, 1 << 30]
 }
 
 /// An edit list that shows nothing until the track begins.

@@ -5,7 +5,7 @@ use super::*;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-const OPTIONS: Options = Options { fragment: Duration::from_secs(1), max_duration: None };
+const OPTIONS: Options = Options { fragment: Duration::from_secs(1), max_duration: None, tracks: Mode::Composite };
 const WALL: SystemTime = SystemTime::UNIX_EPOCH;
 
 /// A session and what came out of it.
@@ -36,6 +36,7 @@ impl Tape {
                 Output::Line(line) => self.lines.push(line),
                 Output::State(state) => self.states.push(state),
                 Output::Broken => self.broken += 1,
+                Output::Track(_) => {}
                 Output::End { reason, duration } => self.end = Some((reason, duration)),
             }
         }

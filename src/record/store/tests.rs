@@ -2,6 +2,8 @@ use super::super::manifest::State;
 use super::super::testing::{Medium, media, packet, picture};
 use super::super::{Event, Recorder, Report, Start, mp4};
 use super::*;
+use crate::record::tracks::Mode;
+use crate::runtime::clock;
 use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -23,7 +25,14 @@ fn settings(folder: &tempfile::TempDir) -> Settings {
 
 fn start(store: &Store, id: u128) -> (Recorder, Receiver<Event>) {
     let (said, events) = channel();
-    let start = Start { id: RecordingId(id), room: "standup".parse().unwrap(), view: "main".into(), wall: crate::runtime::clock::wall() };
+    let start = Start {
+        id: RecordingId(id),
+        room: "standup".parse().unwrap(),
+        view: "main".into(),
+        wall: crate::runtime::clock::wall(),
+        tracks: Mode::Composite,
+        epoch: clock::now(),
+    };
     (store.start(start, Arc::new(Said(said))).unwrap(), events)
 }
 
@@ -89,7 +98,14 @@ fn an_id_is_used_once() {
     let (first, events) = start(&store, 9);
     assert!(matches!(events.recv_timeout(LONG), Ok(Event::Ready)));
     let (said, _events) = channel();
-    let again = Start { id: first.id(), room: "standup".parse().unwrap(), view: "main".into(), wall: SystemTime::UNIX_EPOCH };
+    let again = Start {
+        id: first.id(),
+        room: "standup".parse().unwrap(),
+        view: "main".into(),
+        wall: SystemTime::UNIX_EPOCH,
+        tracks: Mode::Composite,
+        epoch: clock::now(),
+    };
     assert_eq!(store.start(again, Arc::new(Said(said))).err().unwrap().kind(), io::ErrorKind::AlreadyExists);
     assert!(matches!(store.delete(first.id()), Err(Refusal::Running)), "the first still runs");
     play(&first, 0, 1000);
