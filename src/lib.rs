@@ -9,6 +9,7 @@ pub mod api;
 pub mod audio;
 pub mod cadence;
 pub mod client;
+pub mod compose;
 pub mod conference;
 pub mod config;
 pub mod demo;

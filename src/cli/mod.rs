@@ -1,8 +1,11 @@
-//! `mixdown serve|demo|join|doctor|healthcheck|config|token|layout`.
+//! `mixdown serve|demo|join|record|recording|compose|doctor|healthcheck|config|token|layout`.
 
+mod compose;
 mod health;
 mod layout;
 mod output;
+mod record;
+mod recording;
 mod settings;
 mod token;
 
@@ -39,6 +42,13 @@ enum Command {
     Demo(mixdown::demo::Args),
     /// Join a room from the command line.
     Join(mixdown::demo::join::Args),
+    /// Record a room of a running server, and fetch the file.
+    Record(record::Record),
+    /// Recordings on this machine's disk.
+    #[command(subcommand)]
+    Recording(recording::Command),
+    /// Compose a recording's tracks again, in another layout.
+    Compose(compose::Compose),
     /// Check whether this machine can run the server, and say what to do where it cannot.
     Doctor(Doctor),
     /// Ask the server that runs here whether it is well; for containers.
@@ -120,6 +130,9 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(args)) => serve_command(args),
         Some(Command::Demo(args)) => block_on(mixdown::demo::run(args)),
         Some(Command::Join(args)) => block_on(mixdown::demo::join::run(args)),
+        Some(Command::Record(args)) => block_on(record::run(args)),
+        Some(Command::Recording(command)) => recording::run(&command),
+        Some(Command::Compose(args)) => compose::run(&args),
         Some(Command::Doctor(args)) => doctor_command(args),
         Some(Command::Healthcheck(settings)) => healthcheck_command(&settings),
         Some(Command::Config(ConfigCommand::Default)) => out(mixdown::config::DEFAULT_FILE),

@@ -14,5 +14,6 @@ mod recordings;
 mod rooms;
 mod server;
 mod sessions;
+mod tracks;
 mod webhooks;
 mod world;

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["client", "pipeline"],
     &["record", "net", "webhooks", "ingress"],
     &["conference"],
-    &["config"],
+    &["config", "compose"],
     &["api", "demo"],
     &["runtime"],
     &["main", "lib", "cli"],

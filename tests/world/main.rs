@@ -13,5 +13,6 @@ mod rooms;
 mod sessions;
 mod sound;
 mod thin;
+mod tracks;
 mod views;
 mod world;
