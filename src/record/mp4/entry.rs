@@ -53,11 +53,12 @@ pub fn opus() -> SampleEntry {
 }
 
 /// Of packets as a participant sends them.
-pub fn sound(codec: AudioCodec) -> SampleEntry {
+pub fn sound(codec: AudioCodec) -> Result<SampleEntry, Error> {
     match codec {
-        AudioCodec::Opus => opus(),
-        AudioCodec::Pcmu => g711(*b"ulaw"),
-        AudioCodec::Pcma => g711(*b"alaw"),
+        AudioCodec::Opus => Ok(opus()),
+        AudioCodec::Pcmu => Ok(g711(*b"ulaw")),
+        AudioCodec::Pcma => Ok(g711(*b"alaw")),
+        AudioCodec::L16 => Err(Error::Unit("nobody sends it over a connection".into())),
     }
 }
 

@@ -85,7 +85,7 @@ impl Fragmenter {
 
     /// Sound alone, and the beginning of its file.
     pub fn sound(codec: AudioCodec, length: Duration, created: SystemTime) -> Result<(Self, Vec<u8>), Error> {
-        Self::with(None, vec![Track::empty(Kind::Audio, entry::sound(codec))], length, created)
+        Self::with(None, vec![Track::empty(Kind::Audio, entry::sound(codec)?)], length, created)
     }
 
     fn with(codec: Option<VideoCodec>, tracks: Vec<Track>, length: Duration, created: SystemTime) -> Result<(Self, Vec<u8>), Error> {
