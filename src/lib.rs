@@ -12,6 +12,7 @@ pub mod client;
 pub mod conference;
 pub mod config;
 pub mod demo;
+pub mod egress;
 pub mod ids;
 pub mod ingress;
 pub mod media;

@@ -29,6 +29,9 @@ pub const KINDS: &[&str] = &[
     "ingress.updated",
     "ingress.ended",
     "ingress.failed",
+    "egress.started",
+    "egress.updated",
+    "egress.ended",
 ];
 
 /// Left out unless they are named: too many, and of no use a second later.

@@ -6,6 +6,7 @@ mod bad_inputs;
 mod cli;
 mod config;
 mod drain;
+mod egress;
 mod events;
 mod ingress;
 mod moderation;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test or bench may fail loudly")]
 
 mod content;
+mod egress;
 mod faults;
 mod guest;
 mod links;

@@ -76,32 +76,38 @@ impl Studio {
     fn film(&self, id: RecordingId) -> Film {
         let mut bytes = Vec::new();
         self.store.reader(id, Part::Media).unwrap().read_to_end(&mut bytes).unwrap();
-        let begin = scan::fragments(bytes.as_slice()).unwrap();
-        let inner = From(bytes.as_slice(), begin);
-        let mut walk = Walk::new(&inner).unwrap();
-        let (mut eyes, mut ears) =
-            (video::decoder(walk.found.codec, gate::Limits::default()).unwrap().unwrap(), audio::decoder(AudioCodec::Opus).unwrap());
-        let (mut pool, mut pictures, mut sound) = (FramePool::default(), Vec::new(), Vec::new());
-        while let Some(runs) = walk.next_fragment().unwrap() {
-            for run in runs {
-                let (mut at, mut place) = (run.start, (run.position + begin) as usize);
-                for sample in &run.samples {
-                    let data = &bytes[place..place + sample.bytes as usize];
-                    let ticks = Ticks::of(run.kind, at);
-                    match run.kind {
-                        Kind::Video => pictures.push((ticks.ms(), eyes.decode(&annex_b(data), &mut pool).unwrap().unwrap())),
-                        Kind::Audio => {
-                            sound.resize((at * 2) as usize, 0.0);
-                            ears.decode(data, &mut sound).unwrap();
-                        }
-                    }
-                    at += u64::from(sample.duration);
-                    place += sample.bytes as usize;
-                }
-            }
-        }
+        let (pictures, sound) = watch(&bytes);
         Film { manifest: self.store.manifest(id).unwrap(), timeline: self.store.timeline(id).unwrap(), pictures, sound }
     }
+}
+
+/// Pictures with their times in milliseconds, and interleaved stereo at 48 kHz from the beginning.
+pub fn watch(bytes: &[u8]) -> (Vec<(u64, Arc<I420Frame>)>, Vec<f32>) {
+    let begin = scan::fragments(bytes).unwrap();
+    let inner = From(bytes, begin);
+    let mut walk = Walk::new(&inner).unwrap();
+    let (mut eyes, mut ears) =
+        (video::decoder(walk.found.codec, gate::Limits::default()).unwrap().unwrap(), audio::decoder(AudioCodec::Opus).unwrap());
+    let (mut pool, mut pictures, mut sound) = (FramePool::default(), Vec::new(), Vec::new());
+    while let Some(runs) = walk.next_fragment().unwrap() {
+        for run in runs {
+            let (mut at, mut place) = (run.start, (run.position + begin) as usize);
+            for sample in &run.samples {
+                let data = &bytes[place..place + sample.bytes as usize];
+                let ticks = Ticks::of(run.kind, at);
+                match run.kind {
+                    Kind::Video => pictures.push((ticks.ms(), eyes.decode(&annex_b(data), &mut pool).unwrap().unwrap())),
+                    Kind::Audio => {
+                        sound.resize((at * 2) as usize, 0.0);
+                        ears.decode(data, &mut sound).unwrap();
+                    }
+                }
+                at += u64::from(sample.duration);
+                place += sample.bytes as usize;
+            }
+        }
+    }
+    (pictures, sound)
 }
 
 fn annex_b(sample: &[u8]) -> Vec<u8> {
