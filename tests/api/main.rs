@@ -8,6 +8,7 @@ mod config;
 mod drain;
 mod events;
 mod ingress;
+mod kills;
 mod moderation;
 mod openapi;
 mod recordings;

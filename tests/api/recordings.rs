@@ -234,20 +234,25 @@ async fn a_token_reaches_the_recordings_of_its_own_room_alone_and_also_when_the_
 }
 
 /// A server process of its own, killed when it is dropped.
-struct Process {
+pub struct Process {
     child: Child,
     address: SocketAddr,
 }
 
 impl Process {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &["--no-demo"], &[])
+    }
+
+    /// With further arguments and settings in the environment.
+    pub fn start_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = taken.local_addr().expect("address");
         drop(taken);
         let mut command = Command::new(env!("CARGO_BIN_EXE_mixdown"));
-        command.args(["serve", "--dev", "--no-demo", "--bind", &address.to_string()]).env_clear().current_dir(folder);
+        command.args(["serve", "--dev", "--bind", &address.to_string()]).args(arguments).env_clear().current_dir(folder);
         command.env("MIXDOWN_RECORDINGS_FOLDER", folder.join("recordings")).env("MIXDOWN_RECORDINGS_RESERVE_BYTES", "0");
-        command.env("MIXDOWN_LOG_FILTER", "error");
+        command.env("MIXDOWN_LOG_FILTER", "error").envs(environment.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs");
         let process = Self { child, address };
         process.until("/readyz", |answer| answer.starts_with("ready"));
@@ -255,7 +260,7 @@ impl Process {
     }
 
     /// The body of an answer; empty where there is none.
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
@@ -270,7 +275,7 @@ impl Process {
     }
 
     /// Waits for an event, from the start of the server on.
-    fn hears(&self, event: &str) {
+    pub fn hears(&self, event: &str) {
         let mut stream = TcpStream::connect(self.address).expect("connected");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
         stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n").expect("sent");
@@ -282,7 +287,7 @@ impl Process {
         }
     }
 
-    fn until(&self, path: &str, fulfilled: impl Fn(&str) -> bool) -> String {
+    pub fn until(&self, path: &str, fulfilled: impl Fn(&str) -> bool) -> String {
         let (pause, patience) = std::sync::mpsc::channel::<()>();
         for _ in 0..2000 {
             let answer = self.ask("GET", path, "");
@@ -344,7 +349,7 @@ fn ends_in_order(mut server: Process, folder: &Path) {
 }
 
 /// A full decode by somebody else's decoder, where there is one.
-fn plays(media: &Path) {
+pub fn plays(media: &Path) {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-xerror", "-i"]).arg(media).args(["-f", "null", "-"]);
     match command.output() {
