@@ -259,6 +259,18 @@ impl Process {
         process
     }
 
+    /// Head, in small letters but for its first line, and body.
+    pub fn fetch(&self, path: &str, range: Option<&str>) -> (String, Vec<u8>) {
+        let range = range.map_or(String::new(), |range| format!("Range: {range}\r\n"));
+        let mut stream = TcpStream::connect(self.address).expect("connected");
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{range}\r\n").as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let head = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+        let body = answer.split_off(head);
+        (String::from_utf8_lossy(&answer).into_owned(), body)
+    }
+
     /// The body of an answer; empty where there is none.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let head = format!(

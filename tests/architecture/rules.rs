@@ -163,6 +163,7 @@ const DRIVERS: &[&str] = &[
     "src/pipeline/ticker.rs",
     "src/pipeline/mix",
     "src/record/driver.rs",
+    "src/record/upload/driver.rs",
     "src/webhooks/driver.rs",
 ];
 
