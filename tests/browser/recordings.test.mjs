@@ -135,7 +135,7 @@ for (const [name, key, away] of SERVERS) {
       await until('the list', () => page.$('.recordings'));
       await until('it is gone', async () => (await page.$(`[data-id=${id}]`)) === null);
       assert.equal(await state(), undefined);
-      assert.ok(!readdirSync(join(artifacts, `recordings-${server.port}`)).some((file) => file.includes(id)));
+      await until('its files are gone', () => !readdirSync(join(artifacts, `recordings-${server.port}`)).some((file) => file.includes(id)));
     });
   });
 }
