@@ -9,7 +9,7 @@
 //! ([`session`]); a disk is left before it is full ([`writer`]). Leaves out: which pictures a recording shows, who may
 //! start one, and who is told: `conference` and `api`.
 //!
-//! Flow: `Recorder → Queue → (thread) Session → Writer → Disk`, back by [`Report`].
+//! Flow: `Recorder → Queue → (thread) Session → Writer → Disk`, back by [`Report`]; `Disk → (task) upload → bucket`.
 //!
 //! ```text
 //! let (store, unfinished) = Store::open(settings)?;              // at the start; close the unfinished on a thread
@@ -37,6 +37,7 @@ mod slate;
 pub mod store;
 mod thumbnail;
 pub mod timeline;
+pub mod upload;
 pub mod writer;
 
 pub use driver::Recorder;
@@ -74,6 +75,8 @@ pub struct Settings {
     pub queue_span: Duration,
     /// Rewrite what ended well with its tables in front, where there is room.
     pub progressive: bool,
+    /// Where recordings are sent as well.
+    pub upload: Option<upload::Settings>,
 }
 
 impl Default for Settings {
@@ -91,6 +94,7 @@ impl Default for Settings {
             queue_bytes: 8 << 20,
             queue_span: Duration::from_secs(5),
             progressive: true,
+            upload: None,
         }
     }
 }

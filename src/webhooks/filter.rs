@@ -25,6 +25,8 @@ pub const KINDS: &[&str] = &[
     "recording.ended",
     "recording.failed",
     "recording.interrupted",
+    "recording.uploaded",
+    "recording.upload_failed",
     "ingress.started",
     "ingress.updated",
     "ingress.ended",

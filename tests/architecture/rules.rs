@@ -173,6 +173,7 @@ const DRIVERS: &[&str] = &[
     "src/egress/images.rs",
     "src/egress/rtmp.rs",
     "src/egress/whip.rs",
+    "src/record/upload/driver.rs",
     "src/webhooks/driver.rs",
 ];
 

@@ -9,6 +9,7 @@ mod faults;
 mod guest;
 mod links;
 mod network;
+mod recording_faults;
 mod recordings;
 mod rooms;
 mod sessions;

@@ -24,14 +24,14 @@ use std::time::{Duration, SystemTime};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A world whose recordings lie in a folder, which is gone with it.
-struct Studio {
-    world: World,
-    store: Store,
+pub struct Studio {
+    pub world: World,
+    pub store: Store,
     library: Library,
     _folder: tempfile::TempDir,
 }
 
-fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio {
+pub fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio {
     let folder = tempfile::tempdir().unwrap();
     // Virtual time passes faster than a thread wakes.
     let (queue_bytes, queue_span) = (1 << 30, Duration::from_secs(3600));
@@ -49,7 +49,7 @@ fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio 
     Studio { world, store, library, _folder: folder }
 }
 
-fn new() -> NewRecording {
+pub fn new() -> NewRecording {
     NewRecording { view: MAIN_VIEW.into(), layout: None }
 }
 
@@ -57,8 +57,8 @@ fn new() -> NewRecording {
 type Tiles = Vec<(ParticipantId, Option<Code>)>;
 
 /// A recording as a player has it.
-struct Film {
-    manifest: Manifest,
+pub struct Film {
+    pub manifest: Manifest,
     timeline: Timeline,
     /// With their times in milliseconds.
     pictures: Vec<(u64, Arc<I420Frame>)>,
@@ -67,7 +67,7 @@ struct Film {
 }
 
 impl Studio {
-    fn stop(&mut self, id: RecordingId) -> Film {
+    pub fn stop(&mut self, id: RecordingId) -> Film {
         assert_eq!(self.world.act(id, Action::Stop), Ok(State::Stopping));
         self.world.await_end(id);
         self.film(id)
