@@ -3,11 +3,12 @@
 //! A name is checked twice: by its text when the configuration is read, and by what it resolves to whenever a connection is made.
 //! That very result is connected to; nothing is looked up again in between.
 
-use reqwest::Url;
+pub use reqwest::Url;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Ports of HTTPS that public endpoints may have.
+/// Ports of HTTPS that public endpoints may have, and of RTMP.
 const PORTS: [u16; 2] = [443, 8443];
+const RTMP_PORTS: [u16; 2] = [1935, 443];
 /// Where clouds tell their guests' secrets, beside 169.254.0.0/16.
 const METADATA: [IpAddr; 3] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
@@ -50,6 +51,12 @@ pub enum NotAllowed {
     Address,
     #[error("must be on port 443 or 8443")]
     Port,
+    #[error("must begin with rtmp:// or rtmps://")]
+    RtmpScheme,
+    #[error("must be on port 1935 or 443")]
+    RtmpPort,
+    #[error("must name an application and a stream: rtmp://host/application/stream")]
+    RtmpPath,
 }
 
 /// The URL, if requests may be sent there by what it says. `private`: also within the operator's own network, and without TLS.
@@ -77,6 +84,63 @@ pub fn check(text: &str, private: bool) -> Result<Url, NotAllowed> {
         return Err(NotAllowed::Port);
     }
     Ok(url)
+}
+
+/// Where a stream is published over RTMP.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rtmp {
+    pub tls: bool,
+    pub host: String,
+    pub port: u16,
+    /// Application, stream and query, beginning with `/`. A secret: it has the stream's key.
+    pub path: String,
+}
+
+impl std::fmt::Debug for Rtmp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl Rtmp {
+    /// Without what may be secret.
+    pub fn shown(&self) -> String {
+        format!("{}://{}:{}/{}/…", if self.tls { "rtmps" } else { "rtmp" }, self.host, self.port, self.application())
+    }
+
+    pub fn application(&self) -> &str {
+        self.path.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default()
+    }
+}
+
+/// As [`check`], of a URL that a stream is published at.
+pub fn check_rtmp(text: &str, private: bool) -> Result<Rtmp, NotAllowed> {
+    let (tls, rest) = match (text.strip_prefix("rtmp://"), text.strip_prefix("rtmps://")) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => return Err(NotAllowed::RtmpScheme),
+    };
+    // Read as HTTPS, so that a host is one address however it is written; at a port that says whether one was given.
+    let url = Url::parse(&format!("https://{rest}")).map_err(|_| NotAllowed::Url)?;
+    let default = if tls { 443 } else { 1935 };
+    // 443 is dropped as the default of HTTPS.
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let port = url.port().unwrap_or(if authority.ends_with(":443") { 443 } else { default });
+    if !private && !RTMP_PORTS.contains(&port) {
+        return Err(NotAllowed::RtmpPort);
+    }
+    let mut at_home = url.clone();
+    // The port has been looked at; all else is as for other requests.
+    let _ = at_home.set_port(None);
+    check(at_home.as_str(), private)?;
+    if !rest.is_ascii() {
+        return Err(NotAllowed::Homograph);
+    }
+    let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    if url.path().split('/').filter(|part| !part.is_empty()).count() < 2 {
+        return Err(NotAllowed::RtmpPath);
+    }
+    Ok(Rtmp { tls, host: url.host_str().ok_or(NotAllowed::Url)?.to_owned(), port, path })
 }
 
 fn is_local(host: &str) -> bool {
@@ -274,5 +338,33 @@ mod tests {
         ] {
             assert!(check(url, true).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_stream_goes_to_rtmp_alone_and_its_key_is_not_shown() {
+        use NotAllowed::*;
+        for (url, why) in [
+            ("http://example.org/live/key", RtmpScheme),
+            ("-i rtmp://example.org/live/key", RtmpScheme),
+            ("file:///etc/passwd", RtmpScheme),
+            ("rtmp://example.org/live", RtmpPath),
+            ("rtmp://user:pass@example.org/live/key", Credentials),
+            ("rtmp://example.org/live/key#x", Fragment),
+            ("rtmp://example.org:22/live/key", RtmpPort),
+            ("rtmp://2852039166/live/key", Address),
+            ("rtmp://127.1/live/key", Address),
+            ("rtmps://[::ffff:169.254.169.254]/live/key", Address),
+            ("rtmp://localhost/live/key", Local),
+            ("rtmp://ехample.org/live/key", Homograph),
+        ] {
+            assert_eq!(check_rtmp(url, false).expect_err(url), why, "{url}");
+        }
+        let stream = check_rtmp("rtmp://Example.org/live/se cret?token=x", false).expect("a stream");
+        assert_eq!((stream.port, stream.host.as_str(), stream.path.as_str()), (1935, "example.org", "/live/se%20cret?token=x"));
+        assert_eq!((stream.shown(), format!("{stream:?}").contains("cret")), ("rtmp://example.org:1935/live/…".into(), false));
+        assert_eq!(check_rtmp("rtmps://example.org/live/key", false).map(|stream| (stream.tls, stream.port)), Ok((true, 443)));
+        assert_eq!(check_rtmp("rtmp://example.org:443/live/key", false).map(|stream| stream.port), Ok(443));
+        assert_eq!(check_rtmp("rtmp://127.0.0.1:19350/live/key", true).map(|stream| stream.port), Ok(19350));
+        assert_eq!(check_rtmp("rtmp://169.254.169.254/live/key", true), Err(Address));
     }
 }

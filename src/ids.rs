@@ -157,6 +157,38 @@ impl serde::Serialize for IngressId {
     }
 }
 
+/// What leaves a room for other places: 128 random bits. Text: `eg_` and 32 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EgressId(pub u128);
+
+impl EgressId {
+    /// As [`RecordingId::listener`].
+    pub fn listener(self) -> ParticipantId {
+        ParticipantId(self.0)
+    }
+}
+
+impl fmt::Display for EgressId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "eg_{:032x}", self.0)
+    }
+}
+
+impl FromStr for EgressId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let digits = text.strip_prefix("eg_").filter(|digits| digits.len() == 32 && !digits.starts_with('+')).ok_or(IdError::Malformed)?;
+        u128::from_str_radix(digits, 16).map(Self).map_err(|_| IdError::Malformed)
+    }
+}
+
+impl serde::Serialize for EgressId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What a track shows or sounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

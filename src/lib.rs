@@ -13,6 +13,7 @@ pub mod compose;
 pub mod conference;
 pub mod config;
 pub mod demo;
+pub mod egress;
 pub mod ids;
 pub mod ingress;
 pub mod media;

@@ -99,13 +99,13 @@ def target(profile: str = "debug") -> Path:
     return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute() / profile
 
 
-def tests_step() -> Step:
+def tests_step(install: list[str]) -> Step:
     doc = cargo("test", "--locked", "--workspace", "--doc", "-q")
     if shutil.which("cargo-nextest"):
         run = cargo("nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--status-level", "slow", "--final-status-level", "fail")
-        return Step("tests", [run, doc], lambda text: sum_of(count_nextest(text), count_cargo_test(text)), timeout_s=2700)
+        return Step("tests", [install, run, doc], lambda text: sum_of(count_nextest(text), count_cargo_test(text)), timeout_s=2700)
     run = cargo("test", "--locked", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "-q")
-    return Step("tests", [run, doc], count_cargo_test, timeout_s=2700)
+    return Step("tests", [install, run, doc], count_cargo_test, timeout_s=2700)
 
 
 def sum_of(*counts: Count | None) -> Count | None:
@@ -124,7 +124,8 @@ def steps() -> list[Step]:
         Step("clippy", [cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings")], timeout_s=1200, lint=True),
         Step("without-h264", [cargo("check", "--locked", "-p", "mixdown", "--no-default-features", "--all-targets")], lint=True,
              environment={"RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}),
-        tests_step(),
+        # With the S3 server that uploads are tested against.
+        tests_step(install),
         Step("docs", [cargo("doc", "--locked", "--workspace", "--no-deps", "--document-private-items")], environment={"RUSTDOCFLAGS": "-D warnings -A rustdoc::private_intra_doc_links"}, lint=True),
         # With the tests' features: the same dependencies are not built twice.
         Step("build", [cargo("build", "--locked", "--workspace", "--bins", "--tests")], timeout_s=1200, lint=True),

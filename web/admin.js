@@ -5,6 +5,7 @@
  */
 
 import { Capacity } from './admin/capacity.js';
+import { Egress } from './admin/egress.js';
 import { Events } from './admin/events.js';
 import { RoomPage } from './admin/room.js';
 import { Rooms } from './admin/rooms.js';
@@ -21,6 +22,7 @@ let page = null;
 const PAGES = {
   rooms: (name) => (name ? new RoomPage(name) : new Rooms()),
   events: () => new Events(),
+  egress: () => new Egress(),
   webhooks: () => new Webhooks(),
   capacity: () => new Capacity(),
 };

@@ -44,9 +44,9 @@ const HANDLERS = {
     conference.speaker = participant;
     conference.emit('speaker', { participant });
   },
-  recording(conference, { active }) {
-    conference.recording = Boolean(active);
-    conference.emit('recording', { active: conference.recording });
+  recording(conference, { active, recordings = [] }) {
+    Object.assign(conference, { recording: Boolean(active), recordings });
+    conference.emit('recording', { active: conference.recording, recordings });
   },
   chat(conference, { participant = null, name = '', text = '', at, history = false }) {
     const own = participant !== null && participant === conference.id;

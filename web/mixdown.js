@@ -23,7 +23,7 @@
  *     {"type":"transfer","room":"other","token":"…" | null}   one is asked to go to another room
  *     {"type":"tiles","rtp_timestamp","width","height","tiles":[{"participant","name","source","x","y","width","height","speaking","muted"}]}
  *     {"type":"speaker","participant":"pt_…"}
- *     {"type":"recording","active":true}
+ *     {"type":"recording","active":true,"recordings":[{"id","view","state"}]}
  *     {"type":"chat","participant":"pt_…" | null,"name":"Ann","text":"…","at":"2026-01-01T12:00:00Z"}   own ones come back too
  *     {"type":"error","status":422,"detail":"…"}   a message was refused; 410: the session was ended for good
  *
@@ -40,14 +40,9 @@ import { Hints } from './hints.js';
 import { Live } from './live.js';
 import { finalWord, granted, Hearing, Mutes } from './moderation.js';
 import { MixdownError, request } from './session.js';
+import { LAYERS, prefer, turn } from './transceivers.js';
 
 export { MixdownError };
-
-const LAYERS = [
-  { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
-  { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-  { rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
-];
 
 /**
  * @typedef {object} JoinOptions
@@ -138,7 +133,7 @@ export class Player extends Live {
  * `state` {state, error} · `picture` {width, height} · `hello` · `tiles` {width, height, tiles} · `roster` {people} ·
  * `joined` {person} · `left` {person} · `speaker` {participant} · `chat` {participant, name, text, at, own, past} (`past`: said
  * before one came) · `moderated` {audio, video} (somebody else has muted this) · `released` (a moderator's mute is taken back) · `admission` {waiting} (one waits to be let in, or
- * no longer) · `waiting` {people} (who waits, for moderators) · `transfer` {room, token} · `recording` {active} ·
+ * no longer) · `waiting` {people} (who waits, for moderators) · `transfer` {room, token} · `recording` {active, recordings} ·
  * `error` {status, detail} · `media` {camera, microphone, screen} (what is sent has changed).
  */
 export class Conference extends Live {
@@ -151,6 +146,8 @@ export class Conference extends Live {
   /** Id of the active speaker. @type {string | null} */
   speaker = null;
   recording = false;
+  /** Those that have not ended. @type {{id: string, view: string, state: string}[]} */
+  recordings = [];
   /** Whether one waits to be let in. */
   waiting = false;
   muted = { audio: false, video: false };
@@ -260,15 +257,29 @@ export class Conference extends Live {
 
   /** Removes somebody from the room. @param {string} participant */
   async remove(participant) {
-    const { room, url, token } = this.#options;
-    const path = `/v1/rooms/${encodeURIComponent(room)}/participants/${encodeURIComponent(participant)}`;
-    await request(endpoint(path, { url }, {}), { method: 'DELETE', headers: token ? { Authorization: `Bearer ${token}` } : {} });
+    await this.#rest('DELETE', `${this.#path}/participants/${encodeURIComponent(participant)}`);
+  }
+
+  /** Begins to record the view that is received; the message `recording` tells of it. */
+  async record() {
+    return (await this.#rest('POST', `${this.#path}/recordings`, { view: this.#view ?? 'main' })).json();
+  }
+
+  /** Ends a recording of the room. @param {string} id */
+  async stopRecording(id) {
+    await this.#rest('POST', `/v1/recordings/${encodeURIComponent(id)}/stop`);
+  }
+
+  /** What of oneself goes into recordings. @param {'allow' | 'avatar' | 'audio_only' | 'deny'} consent */
+  async setConsent(consent) {
+    await this.line.session?.resource('PATCH', { recording: consent });
   }
 
   /** What the token lets one do. The server decides; pages use it to leave out what would be refused. */
   get may() {
-    const grants = this.#options.token ? granted(this.#options.token) : { admin: true, layout: true };
-    return { moderate: grants.admin === true, layout: grants.admin === true || grants.layout === true };
+    const grants = this.#options.token ? granted(this.#options.token) : { admin: true };
+    const may = (grant) => grants.admin === true || grants[grant] === true;
+    return { moderate: may('admin'), layout: may('layout'), record: may('record') };
   }
 
   /** Changes over to another view of the room. @param {string} view */
@@ -292,10 +303,18 @@ export class Conference extends Live {
   }
 
   #layout(method, changes) {
-    const { room, url, token } = this.#options;
-    const path = `/v1/rooms/${encodeURIComponent(room)}/views/${encodeURIComponent(this.#view ?? 'main')}/layout`;
-    const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(changes && { 'Content-Type': 'application/merge-patch+json' }) };
-    return request(endpoint(path, { url }, {}), { method, headers, body: changes && JSON.stringify(changes) });
+    return this.#rest(method, `${this.#path}/views/${encodeURIComponent(this.#view ?? 'main')}/layout`, changes);
+  }
+
+  get #path() {
+    return `/v1/rooms/${encodeURIComponent(this.#options.room)}`;
+  }
+
+  #rest(method, path, body) {
+    const { url, token } = this.#options;
+    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { 'Content-Type': type }) };
+    return request(endpoint(path, { url }, {}), { method, headers, body: body && JSON.stringify(body) });
   }
 
   /** @param {string} name */
@@ -481,20 +500,4 @@ export class Conference extends Live {
     this.moderated();
     if (released) this.emit('released');
   }
-}
-
-/** Sets track and direction of a transceiver. @returns whether the direction has changed */
-function turn(transceiver, track, direction) {
-  if (transceiver.sender.track !== track) transceiver.sender.replaceTrack(track).catch(() => {});
-  if (transceiver.direction === direction) return false;
-  transceiver.direction = direction;
-  return true;
-}
-
-/** Moves a codec to the front; the others stay possible. @param {RTCRtpTransceiver} transceiver @param {string} [name] */
-function prefer(transceiver, name) {
-  const codecs = name && RTCRtpReceiver.getCapabilities?.('video')?.codecs;
-  if (!codecs || !transceiver.setCodecPreferences) return;
-  const wanted = (codec) => codec.mimeType.toLowerCase() === `video/${name.toLowerCase()}`;
-  transceiver.setCodecPreferences([...codecs.filter(wanted), ...codecs.filter((codec) => !wanted(codec))]);
 }

@@ -10,6 +10,7 @@ import { join } from './mixdown.js';
 import { Chat, isHere, Panel, showKnocking, showPeople, StatsPane } from './panel.js';
 import { Overlay } from './self.js';
 import { bindKeys } from './keys.js';
+import { Recorder } from './recorder.js';
 import { announce, fillIcons, prefs, roomFromPath, setIcon, toast, token } from './ui.js';
 
 /** A slow camera must not keep the picture of the others waiting. */
@@ -29,6 +30,7 @@ class Call {
   #chat = new Chat();
   #stats = new StatsPane();
   #panel = new Panel(() => this.#buttons());
+  #recorder = null;
   #sharing = false;
   #speakerTimer = 0;
   #name;
@@ -64,12 +66,14 @@ class Call {
     const conference = await join({ room, name, token: token(), media });
     this.#conference = conference;
     this.#listen(conference);
+    this.#recorder = new Recorder(conference, report);
     this.#reveal();
     conference.attach($('composite')).then((sound) => {
       $('unmute').hidden = sound || conference.state === 'closed';
     });
     bindKeys({
       m: () => this.microphone(), v: () => this.camera(), s: () => this.screen(), f: () => this.fullscreen(),
+      r: () => conference.may.record && this.#recorder.toggle().catch(report),
       c: () => this.#panel.toggle('chat'), p: () => this.#panel.toggle('people'), i: () => this.#panel.toggle('stats'),
       o: () => this.mirror(), Escape: () => this.#panel.show(null), '?': () => $('shortcuts').showModal(),
     }, (held) => this.#talk(held), () => conference.state !== 'closed');
@@ -152,7 +156,6 @@ class Call {
     on('joined', ({ person }) => person.id !== conference.id && this.#entered && isHere(person) && toast(`${person.name} joined`));
     on('left', ({ person }) => isHere(person) && toast(`${person.name} left`));
     on('speaker', ({ participant }) => this.#speaker(participant));
-    on('recording', ({ active }) => this.#recording(active));
     on('admission', ({ waiting }) => this.#admission(waiting));
     on('waiting', ({ people }) => this.#knocking(people));
     on('transfer', (to) => this.#transfer(to));
@@ -248,11 +251,6 @@ class Call {
     }
     this.#conference.leave();
     location.assign(`/r/${encodeURIComponent(to)}${pass ? `#token=${encodeURIComponent(pass)}` : ''}`);
-  }
-
-  #recording(active) {
-    if ($('recording').hidden === active) toast(active ? 'This room is being recorded' : 'Recording has stopped');
-    $('recording').hidden = !active;
   }
 
   #heard(message) {

@@ -12,6 +12,7 @@ use crate::conference::library::Library;
 use crate::conference::rights::Removals;
 use crate::conference::station::Station;
 use crate::config::{Config, Mode};
+use crate::egress::Board;
 use crate::ids::RoomId;
 use crate::pipeline::quote::Costs;
 use crate::room::model::RoomPatch;
@@ -31,6 +32,7 @@ pub trait Rooms: Send + Sync {
     fn removals(&self) -> Arc<Removals>;
     fn library(&self) -> Library;
     fn station(&self) -> Station;
+    fn board(&self) -> Board;
     /// From now on nobody joins and no room is made.
     fn drain(&self);
     fn is_draining(&self) -> bool;
@@ -59,6 +61,10 @@ impl Rooms for Directory {
 
     fn station(&self) -> Station {
         self.station().clone()
+    }
+
+    fn board(&self) -> Board {
+        self.board().clone()
     }
 
     fn drain(&self) {

@@ -3,7 +3,7 @@
 use super::app::App;
 use super::auth::Caller;
 use super::problem::{Code, FieldError, Problem};
-use crate::ids::{IngressId, ParticipantId, RecordingId, RoomId};
+use crate::ids::{EgressId, IngressId, ParticipantId, RecordingId, RoomId};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::{HeaderMap, header, request::Parts};
@@ -65,6 +65,28 @@ impl FromRequestParts<App> for Ingress {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         param(parts, "ingress").await?.parse().map(Self).map_err(|_| Problem::not_found("ingress"))
+    }
+}
+
+/// `{egress}` of the path. Whatever is no id names none.
+pub struct Egress(pub EgressId);
+
+impl FromRequestParts<App> for Egress {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        param(parts, "egress").await?.parse().map(Self).map_err(|_| Problem::not_found("egress"))
+    }
+}
+
+/// `{part}` of the path.
+pub struct Part(pub String);
+
+impl FromRequestParts<App> for Part {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        param(parts, "part").await.map(Self)
     }
 }
 

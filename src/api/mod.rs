@@ -9,6 +9,7 @@
 pub mod app;
 pub mod auth;
 mod body;
+mod egress;
 mod estimate;
 pub mod events;
 mod extract;
@@ -119,6 +120,12 @@ pub fn documented() -> OpenApiRouter<App> {
         .routes(routes!(recorded::track))
         .routes(routes!(ingress::list, ingress::create))
         .routes(routes!(ingress::get, ingress::patch, ingress::delete))
+        .routes(routes!(egress::create, egress::list_of_room))
+        .routes(routes!(egress::list))
+        .routes(routes!(egress::get, egress::delete))
+        .routes(routes!(egress::playlist))
+        .routes(routes!(egress::part))
+        .routes(routes!(egress::image))
         .routes(routes!(events::of_room))
         .routes(routes!(events::of_all))
         .routes(routes!(messages::say))

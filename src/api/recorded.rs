@@ -7,13 +7,17 @@ use super::page::{Page, Paging};
 use super::problem::{Code, Problem};
 use super::recordings::{blocking, find};
 use super::schema;
-use crate::record::{Manifest, Part};
+use crate::ids::RecordingId;
+use crate::record::store::{Media, Refusal};
+use crate::record::upload::{self, FRAGMENTS};
+use crate::record::{Manifest, Part, Store};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::io::SeekFrom;
+use std::ops::Range;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
@@ -50,22 +54,16 @@ pub async fn media(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (store, manifest) = find(&app, &caller, id).await?;
-    let (file, begin, length) = blocking(&store, move |store| {
-        let file = store.reader(id, Part::Media)?;
-        let begin = if wish.form.is_some() { store.fragments(id)? } else { 0 };
-        let length = file.metadata()?.len().saturating_sub(begin);
-        Ok((file, begin, length))
-    })
-    .await?;
+    let (media, begin, length) = blocking(&store, move |store| open(store, id, wish.form.is_some())).await?;
     let etag = etag(&manifest, Part::Media.name()).filter(|_| wish.form.is_none());
     let started: String = manifest.started_at.chars().filter(char::is_ascii_digit).take(14).collect();
     let name = format!("{}-{started}.mp4", manifest.room);
-    serve(Served { file, begin, length, content_type: "video/mp4", name, etag }, &headers).await
+    serve(&store, id, Served { media, begin, length, content_type: "video/mp4", name, etag }, &headers).await
 }
 
 /// Some of a file, of which it may be that it still grows.
 struct Served {
-    file: std::fs::File,
+    media: Media,
     begin: u64,
     length: u64,
     content_type: &'static str,
@@ -74,8 +72,8 @@ struct Served {
     etag: Option<String>,
 }
 
-async fn serve(served: Served, headers: &HeaderMap) -> Result<Response, Problem> {
-    let Served { file, begin, length, content_type, name, etag } = served;
+async fn serve(store: &Store, id: RecordingId, served: Served, headers: &HeaderMap) -> Result<Response, Problem> {
+    let Served { media, begin, length, content_type, name, etag } = served;
     let whole = headers.get(header::IF_RANGE).is_some_and(|wanted| etag.as_ref().is_none_or(|etag| wanted.as_bytes() != etag.as_bytes()));
     let wanted = headers.get(header::RANGE).filter(|_| !whole).and_then(|range| range.to_str().ok());
     let range = wanted.map_or(Ok(None), |wanted| range(wanted, length)).map_err(|Unsatisfiable| {
@@ -83,9 +81,7 @@ async fn serve(served: Served, headers: &HeaderMap) -> Result<Response, Problem>
         problem.with_header(header::CONTENT_RANGE, &format!("bytes */{length}"))
     })?;
     let (first, end) = range.unwrap_or((0, length));
-    let mut file = tokio::fs::File::from_std(file);
-    file.seek(SeekFrom::Start(begin + first)).await.map_err(crate::record::store::Refusal::from)?;
-    let body = Body::from_stream(ReaderStream::with_capacity(file.take(end - first), PIECE));
+    let body = body(store, id, media, begin + first..begin + end).await?;
     let mut response = (if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }, body).into_response();
     let mut set = |name, value: &str| {
         if let Ok(value) = value.parse() {
@@ -103,6 +99,37 @@ async fn serve(served: Served, headers: &HeaderMap) -> Result<Response, Problem>
         set(header::ETAG, &etag);
     }
     Ok(response)
+}
+
+/// Media, where in them the wanted form begins, and its length.
+fn open(store: &Store, id: RecordingId, fragmented: bool) -> Result<(Media, u64, u64), Refusal> {
+    let media = store.media(id)?;
+    let (begin, bytes) = match &media {
+        Media::Local(file) => (if fragmented { store.fragments(id)? } else { 0 }, file.metadata()?.len()),
+        Media::Remote { bytes, fragments } => (if fragmented { *fragments } else { 0 }, *bytes),
+    };
+    Ok((media, begin, bytes.saturating_sub(begin)))
+}
+
+/// A range of the file. What is in the bucket alone goes through this server: a browser may not read a bucket of another origin.
+async fn body(store: &Store, id: RecordingId, media: Media, range: Range<u64>) -> Result<Body, Problem> {
+    match (media, store.bucket()) {
+        (Media::Local(file), _) => {
+            let mut file = tokio::fs::File::from_std(file);
+            file.seek(SeekFrom::Start(range.start)).await.map_err(Refusal::from)?;
+            Ok(Body::from_stream(ReaderStream::with_capacity(file.take(range.end - range.start), PIECE)))
+        }
+        (Media::Remote { .. }, _) if range.is_empty() => Ok(Body::empty()),
+        (Media::Remote { .. }, Some(bucket)) => match bucket.read(&format!("{id}/{}", Part::Media.name()), range).await {
+            Ok(pieces) => Ok(Body::from_stream(pieces)),
+            Err(upload::Fault::Unknown) => Err(Problem::not_found("recording")),
+            Err(fault) => {
+                tracing::error!(recording = %id, %fault, "media cannot be read from the bucket");
+                Err(Problem::new(Code::Busy, "the bucket that has the media does not answer"))
+            }
+        },
+        (Media::Remote { .. }, None) => Err(Problem::not_found("recording")),
+    }
 }
 
 /// Participants' own tracks, in the order in which they began; also while it runs.
@@ -135,7 +162,7 @@ pub async fn track(
     let (track, file) = blocking(&store, move |store| store.track(id, &name)).await?;
     let content_type = if track.begun.width.is_some() { "video/mp4" } else { "audio/mp4" };
     let name = format!("{}-{}", manifest.room, track.begun.file);
-    serve(Served { file, begin: 0, length: track.bytes, content_type, name, etag }, &headers).await
+    serve(&store, id, Served { media: Media::Local(file), begin: 0, length: track.bytes, content_type, name, etag }, &headers).await
 }
 
 /// What happened: joins, leaves, who spoke, who stood where, chat, pauses, gaps.
@@ -162,7 +189,7 @@ pub async fn chapters(State(app): State<App>, caller: Caller, Recording(id): Rec
 pub async fn playlist(State(app): State<App>, caller: Caller, Recording(id): Recording) -> Result<Response, Problem> {
     let (store, manifest) = find(&app, &caller, id).await?;
     let ended = manifest.state.is_final();
-    let playlist = blocking(&store, move |store| store.playlist(id, "media?form=fragmented", ended)).await?;
+    let playlist = blocking(&store, move |store| store.playlist(id, FRAGMENTS, ended)).await?;
     Ok(file("application/vnd.apple.mpegurl", playlist.into_bytes(), None))
 }
 

@@ -26,6 +26,8 @@ pub enum Need {
     Subscribe,
     /// `subscribe` or `admin`. The handler asks for the view.
     Watch,
+    /// As [`Need::Watch`]; of a public stream, nothing.
+    Stream,
     /// `join` with `publish: data`, or `admin`; the handler asks for `layout` or `admin` where a banner is shown.
     Chat,
     /// `layout` or `admin`.
@@ -115,6 +117,14 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/v1/ingress/{ingress}", Need::Admin, JSON),
     rule("PATCH", "/v1/ingress/{ingress}", Need::Admin, JSON),
     rule("DELETE", "/v1/ingress/{ingress}", Need::Admin, ""),
+    rule("POST", "/v1/rooms/{room}/egress", Need::Record, JSON),
+    rule("GET", "/v1/rooms/{room}/egress", Need::Record, JSON),
+    rule("GET", "/v1/egress", Need::Record, JSON),
+    rule("GET", "/v1/egress/{egress}", Need::Record, JSON),
+    rule("DELETE", "/v1/egress/{egress}", Need::Record, ""),
+    rule("GET", "/v1/egress/{egress}/hls/index.m3u8", Need::Stream, ""),
+    rule("GET", "/v1/egress/{egress}/hls/{part}", Need::Stream, ""),
+    rule("GET", "/v1/egress/{egress}/image.jpg", Need::Watch, "image/jpeg"),
     rule("GET", "/v1/rooms/{room}/events", Need::Member, "text/event-stream"),
     rule("GET", "/v1/events", Need::Server, "text/event-stream"),
     rule("POST", "/v1/rooms/{room}/messages", Need::Chat, ""),
@@ -158,8 +168,10 @@ pub async fn enforce(State(app): State<App>, request: Request, next: Next) -> Re
     }
     let params = parts.extract::<RawPathParams>().await.map_err(|_| Problem::new(Code::BadPath, "the path is not UTF-8"))?;
     let room = params.iter().find(|(name, _)| *name == "room").map(|(_, room)| room);
+    let egress = || params.iter().find(|(name, _)| *name == "egress").and_then(|(_, id)| app.rooms.board().find(id.parse().ok()?));
     let caller = match (rule.need, app.mode) {
         (Need::Open, _) | (_, Mode::Dev) => Caller::Anyone,
+        (Need::Stream, _) if egress().is_some_and(|egress| egress.is_public()) => Caller::Anyone,
         _ => app.keys.authenticate(&parts.headers, app.wall())?,
     };
     allow(&caller, rule.need, room)?;
@@ -190,7 +202,7 @@ pub fn allow(caller: &Caller, need: Need, room: Option<&str>) -> Result<(), Prob
         Need::Member | Need::Session => (member(grants), "join, publish, subscribe, layout or admin"),
         Need::Join => (grants.join, "join"),
         Need::Publish => (!grants.publish.is_empty(), "publish"),
-        Need::Subscribe | Need::Watch => (grants.subscribe || grants.admin, "subscribe"),
+        Need::Subscribe | Need::Watch | Need::Stream => (grants.subscribe || grants.admin, "subscribe"),
         Need::Chat => (caller.rights().chat || grants.layout, "join with publish: data"),
         Need::Layout => (grants.layout || grants.admin, "layout"),
         Need::Record => (grants.record || grants.admin, "record"),
@@ -199,7 +211,7 @@ pub fn allow(caller: &Caller, need: Need, room: Option<&str>) -> Result<(), Prob
 }
 
 /// Who waits at a room's door, or has not even knocked, neither reads the room nor speaks into it: only their own session is theirs.
-async fn let_in(app: &App, caller: &Caller, room: Option<&str>, id: Option<&str>) -> Result<(), Problem> {
+pub async fn let_in(app: &App, caller: &Caller, room: Option<&str>, id: Option<&str>) -> Result<(), Problem> {
     let (Some(identity), false) = (caller.identity(), caller.holds(|grants| grants.admin || grants.layout)) else { return Ok(()) };
     let Some(handle) = room.and_then(|room| app.rooms.find(&room.parse().ok()?)) else { return Ok(()) };
     // A room that has just ended is the handler's business.

@@ -2,14 +2,18 @@
 //! what is really sent and taken.
 #![expect(dead_code, reason = "read by the derive alone")]
 
+mod egress;
 mod ingress;
 mod layout;
 mod path;
 mod recording;
 
+pub use egress::{Egress, NewEgress};
 pub use ingress::{Ingress, IngressPatch, NewIngress};
 pub use layout::Layout;
-pub use path::{IdentityPath, IngressPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, TrackPath, ViewPath};
+pub use path::{
+    EgressPath, IdentityPath, IngressPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, TrackPath, ViewPath,
+};
 pub use recording::{Consent, NewRecording, PauseRecording, RecordedTrack, Recording};
 
 use std::collections::BTreeMap;

@@ -214,6 +214,11 @@ impl Peer {
 
     /// Sends one picture. Before the connection is up it is dropped silently, as the engine does.
     pub fn send_video(&mut self, now: Instant, picture: &Picture<'_>) -> Result<(), Error> {
+        self.send_video_of(now, now, picture)
+    }
+
+    /// As [`Self::send_video`], of a picture that was taken at `taken`: reports map its RTP time to that.
+    pub fn send_video_of(&mut self, now: Instant, taken: Instant, picture: &Picture<'_>) -> Result<(), Error> {
         let missing = Error::NotNegotiated(picture.source);
         let Some(line) = self.lines.iter().find(|line| line.source == Some(picture.source)) else { return Err(missing) };
         if line.simulcast != picture.rid.is_some() {
@@ -227,12 +232,17 @@ impl Peer {
         if let Some(rid) = picture.rid {
             writer = writer.rid(Rid::from(rid));
         }
-        writer.write(pt, now, MediaTime::from_90khz(picture.rtp_time), picture.data.clone())?;
+        writer.write(pt, taken, MediaTime::from_90khz(picture.rtp_time), picture.data.clone())?;
         self.handle_timeout(now);
         Ok(())
     }
 
     pub fn send_audio(&mut self, now: Instant, packet: &Packet) -> Result<(), Error> {
+        self.send_audio_of(now, now, packet)
+    }
+
+    /// As [`Self::send_video_of`].
+    pub fn send_audio_of(&mut self, now: Instant, taken: Instant, packet: &Packet) -> Result<(), Error> {
         let missing = Error::NotNegotiated(packet.source);
         let Some(line) = self.lines.iter().find(|line| line.source == Some(packet.source)) else { return Err(missing) };
         let Some(writer) = self.rtc.writer(line.mid) else { return Err(missing) };
@@ -244,7 +254,7 @@ impl Peer {
             Some(level) => writer.audio_level(level.clamp(-127, 0), level > -50),
             None => writer,
         };
-        writer.write(pt, now, MediaTime::new(packet.rtp_time, frequency), packet.data.clone())?;
+        writer.write(pt, taken, MediaTime::new(packet.rtp_time, frequency), packet.data.clone())?;
         self.handle_timeout(now);
         Ok(())
     }

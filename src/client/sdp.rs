@@ -1,7 +1,7 @@
 //! Texts around an offer: the slides mark of a screen (RFC 4796) and trickle fragments (RFC 8840,
 //! RFC 9725 §4.3). Line surgery on text that this side wrote or that the server answered with.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Marks the m-lines with these mids as slides: `a=content:slides`.
 pub fn mark_slides(sdp: &str, mids: &[String]) -> String {
@@ -63,6 +63,18 @@ pub fn restarted_answer(answer: &str, fragment: &str) -> Option<String> {
     Some(text)
 }
 
+/// `answer` without the candidates of addresses that may not be reached, and without those that are none.
+pub fn with_candidates(answer: &str, may_reach: &dyn Fn(IpAddr) -> bool) -> String {
+    let mut text = String::with_capacity(answer.len());
+    for line in answer.lines() {
+        let candidate = line.strip_prefix("a=candidate:").map(|candidate| candidate.split(' ').nth(4).and_then(|at| at.parse().ok()));
+        if candidate.is_none_or(|address| address.is_some_and(may_reach)) {
+            push(&mut text, line);
+        }
+    }
+    text
+}
+
 fn push(text: &mut String, line: &str) {
     text.push_str(line);
     text.push_str("\r\n");
@@ -73,6 +85,13 @@ mod tests {
     use super::*;
 
     const ANSWER: &str = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-ufrag:old\r\na=ice-pwd:oldpassword\r\na=mid:a\r\na=candidate:1 1 udp 1 10.0.0.1 1 typ host\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=ice-ufrag:old\r\na=ice-pwd:oldpassword\r\na=mid:v\r\n";
+
+    #[test]
+    fn candidates_that_may_not_be_reached_are_left_out() {
+        let text = "a=mid:a\r\na=candidate:1 1 udp 1 10.0.0.1 1 typ host\r\na=candidate:2 1 udp 1 1.1.1.1 1 typ host\r\na=candidate:3 1 udp 1 x.local 1 typ host\r\n";
+        let left = with_candidates(text, &|address| address == IpAddr::from([1, 1, 1, 1]));
+        assert_eq!(left, "a=mid:a\r\na=candidate:2 1 udp 1 1.1.1.1 1 typ host\r\n");
+    }
 
     #[test]
     fn only_the_screen_is_marked_as_slides() {

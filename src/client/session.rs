@@ -5,6 +5,8 @@
 
 use super::peer::Peer;
 use super::script::Script;
+use super::sdp;
+pub use super::signalling::Door;
 use super::signalling::{self, Resource, Target};
 use super::types::{Change, Config, Event, Output, Stats};
 use crate::peer::types::{Datagram, Transport};
@@ -61,6 +63,7 @@ enum Command {
     Answer(String, oneshot::Sender<Result<(), super::types::Error>>),
     Fragment(String, oneshot::Sender<Result<(), super::types::Error>>),
     Message(String),
+    Play,
     Stats(oneshot::Sender<Stats>),
     Close,
 }
@@ -68,13 +71,20 @@ enum Command {
 impl<S: Script + 'static> Session<S> {
     /// Joins and returns once the connection is up.
     pub async fn join(target: &Target, config: Config, script: S) -> Result<Self, Error> {
-        let (host, port) = target.host();
-        let server = lookup_host((host, port)).await?.next().ok_or_else(|| io::Error::other("the server's name has no address"))?;
+        Box::pin(Self::open(Door::of(target)?, config, script)).await
+    }
+
+    /// As [`Self::join`], at any endpoint that takes an offer.
+    pub async fn open(door: Door, config: Config, script: S) -> Result<Self, Error> {
+        let mut found = lookup_host(door.host()).await?;
+        let server = found.find(|at| (door.may_reach)(at.ip()));
+        let server = server.ok_or_else(|| io::Error::other("the server's name leads to no address that may be asked"))?;
         let (socket, local) = open(server)?;
         let config = Config { candidates: vec![local], ..config };
         let mut peer = Box::new(Peer::new(config, clock::now()));
         let offer = peer.offer()?;
-        let (resource, answer) = Resource::create(target, offer).await?;
+        let (resource, answer) = Resource::create(&door, offer).await?;
+        let answer = sdp::with_candidates(&answer, &door.may_reach);
         if let Err(error) = peer.accept_answer(clock::now(), &answer) {
             let _ = resource.delete().await;
             return Err(error.into());
@@ -122,6 +132,11 @@ impl<S: Script + 'static> Session<S> {
 
     pub async fn message(&self, text: String) -> Result<(), Error> {
         self.commands.send(Command::Message(text)).await.map_err(|_| Error::Ended)
+    }
+
+    /// The script has something to do. Where it is busy it comes to that anyway.
+    pub fn nudge(&self) {
+        let _ = self.commands.try_send(Command::Play);
     }
 
     /// True once the server has ended the session.
@@ -224,6 +239,7 @@ impl<S: Script> Driver<S> {
                     tracing::debug!(%error, "a message was not sent");
                 }
             }
+            Command::Play => self.script.play(now, &mut self.peer),
             Command::Stats(reply) => drop(reply.send(self.peer.stats())),
             Command::Close => self.peer.close(now),
         }

@@ -2,10 +2,13 @@
 //! WHIP, WHEP).
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Requests that take longer have failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of an answer.
+const MOST_ANSWER: usize = 256 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -95,9 +98,38 @@ impl Target {
 
     /// Host and port of the server.
     pub fn host(&self) -> (String, u16) {
-        let host = self.base.host_str().unwrap_or("127.0.0.1").trim_matches(['[', ']']).to_owned();
-        (host, self.base.port_or_known_default().unwrap_or(80))
+        host(&self.base)
     }
+}
+
+/// Where a session is made, and where this client may go for it.
+pub struct Door {
+    pub http: Client,
+    pub url: Url,
+    /// Sent as Bearer.
+    pub token: Option<String>,
+    /// Whether a session may be where the server says that it is.
+    pub may_ask: Box<dyn Fn(&Url) -> bool + Send + Sync>,
+    /// Whether media may be sent to an address of the server.
+    pub may_reach: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+}
+
+impl Door {
+    /// Anywhere.
+    pub fn of(target: &Target) -> Result<Self, Error> {
+        let (url, token) = (target.url(), target.token.clone());
+        Ok(Self { http: client()?, url, token, may_ask: Box::new(|_| true), may_reach: Box::new(|_| true) })
+    }
+
+    /// Host and port of the server.
+    pub fn host(&self) -> (String, u16) {
+        host(&self.url)
+    }
+}
+
+fn host(url: &Url) -> (String, u16) {
+    let host = url.host_str().unwrap_or("127.0.0.1").trim_matches(['[', ']']).to_owned();
+    (host, url.port_or_known_default().unwrap_or(80))
 }
 
 /// A session as the server keeps it.
@@ -111,16 +143,27 @@ pub struct Resource {
 
 impl Resource {
     /// Makes the session. The server's answer comes along.
-    pub async fn create(target: &Target, offer: String) -> Result<(Self, String), Error> {
-        let client = client()?;
-        let url = target.url();
-        let request = client.post(url.clone()).header(header::CONTENT_TYPE, "application/sdp").body(offer);
-        let response = send(request, target.token.as_deref()).await?;
+    pub async fn create(door: &Door, offer: String) -> Result<(Self, String), Error> {
+        let request = door.http.post(door.url.clone()).header(header::CONTENT_TYPE, "application/sdp").body(offer);
+        let mut response = send(request, door.token.as_deref()).await?;
+        if response.status() != StatusCode::CREATED {
+            return Err(Error::Refused { status: response.status().as_u16(), detail: "no session was made".into() });
+        }
         let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let url = location.and_then(|path| url.join(path).ok()).ok_or(Error::Incomplete("Location"))?;
+        let url = location.and_then(|path| door.url.join(path).ok()).ok_or(Error::Incomplete("Location"))?;
+        if !(door.may_ask)(&url) {
+            return Err(Error::Address("the session is at an address that may not be asked".into()));
+        }
         let etag = etag(&response);
-        let answer = response.text().await?;
-        Ok((Self { client, url, token: target.token.clone(), etag }, answer))
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if answer.len() + chunk.len() > MOST_ANSWER {
+                return Err(Error::Incomplete("answer of a size that is one"));
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        let answer = String::from_utf8(answer).map_err(|_| Error::Incomplete("answer that is text"))?;
+        Ok((Self { client: door.http.clone(), url, token: door.token.clone(), etag }, answer))
     }
 
     /// The last part of the address: the participant's id.

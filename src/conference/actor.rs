@@ -132,6 +132,7 @@ mod tests {
             taps: std::sync::Arc::new(crate::conference::taps::Taps::new(crate::net::Handle::new(net.clone()))),
             library: crate::conference::library::Library::disabled(),
             station: crate::conference::station::Station::new(crate::ingress::Settings::default()),
+            board: crate::egress::Board::new(crate::config::Egress::default().settings()),
             mix: mix::channel().0,
             inbox: inbox.clone(),
             events: tokio::sync::broadcast::channel(16).0,

@@ -9,6 +9,7 @@ use super::sharing::Sharing;
 use super::station::Station;
 use super::taps::Taps;
 use super::{Conference, Inbox, Parts, actor};
+use crate::egress::Board;
 use crate::ids::{ParticipantId, RoomId};
 use crate::pipeline::{mix, video};
 use crate::room::model::RoomPatch;
@@ -42,6 +43,7 @@ pub struct Building {
     pub mix: mix::Settings,
     pub library: Library,
     pub station: Station,
+    pub board: Board,
 }
 
 /// Finds rooms and makes them. Shared by all requests; the lock is held for look-ups alone.
@@ -125,6 +127,11 @@ impl Directory {
         &self.building.station
     }
 
+    /// What leaves this server's rooms for other places.
+    pub fn board(&self) -> &Board {
+        &self.building.board
+    }
+
     /// From now on nobody joins and no room is made; running conferences go on.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -154,6 +161,7 @@ impl Directory {
             taps,
             library: building.library.clone(),
             station: building.station.clone(),
+            board: building.board.clone(),
             mix,
             inbox,
             events,

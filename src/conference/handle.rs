@@ -4,7 +4,8 @@ use super::Action;
 use super::ingress::{IngressPatch, NewIngress};
 use super::rights::Rights;
 use super::station::Ingress;
-use crate::ids::{IngressId, ParticipantId, RecordingId, RoomId};
+use crate::egress;
+use crate::ids::{EgressId, IngressId, ParticipantId, RecordingId, RoomId};
 use crate::net::SessionError;
 use crate::peer::types::{Answer, CloseReason, Kind, Stats};
 use crate::record::Manifest;
@@ -39,6 +40,16 @@ pub struct NewRecording {
     /// In place of the view's.
     pub layout: Option<Layout>,
     pub tracks: Mode,
+}
+
+/// A request to send a view to other places.
+#[derive(Debug, Clone)]
+pub struct NewEgress {
+    pub view: String,
+    /// In place of the view's.
+    pub layout: Option<Layout>,
+    /// At least one.
+    pub outputs: Vec<egress::Target>,
 }
 
 #[derive(Debug, Clone)]
@@ -268,6 +279,14 @@ pub enum Request {
         if_match: Option<u64>,
         reply: Answerer<()>,
     },
+    SendOut {
+        egress: Box<NewEgress>,
+        reply: Answerer<egress::Shown>,
+    },
+    EndEgress {
+        egress: EgressId,
+        reply: Answerer<()>,
+    },
     Close {
         reason: CloseReason,
         reply: Answerer<()>,
@@ -422,6 +441,14 @@ impl RoomHandle {
 
     pub async fn stop_ingress(&self, ingress: IngressId, if_match: Option<u64>) -> Result<(), Refusal> {
         self.ask(|reply| Request::StopIngress { ingress, if_match, reply }).await
+    }
+
+    pub async fn send_out(&self, egress: NewEgress) -> Result<egress::Shown, Refusal> {
+        self.ask(|reply| Request::SendOut { egress: Box::new(egress), reply }).await
+    }
+
+    pub async fn end_egress(&self, egress: EgressId) -> Result<(), Refusal> {
+        self.ask(|reply| Request::EndEgress { egress, reply }).await
     }
 
     pub async fn close(&self, reason: CloseReason) -> Result<(), Refusal> {

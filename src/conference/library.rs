@@ -6,7 +6,7 @@
 use super::handle::{Refusal, RoomEvent};
 use super::{Inbox, Input};
 use crate::ids::RecordingId;
-use crate::record::{self, Manifest, Recorder, Report, Start, State, Store};
+use crate::record::{self, Manifest, Recorder, Report, Start, State, Store, upload};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::broadcast;
@@ -57,8 +57,12 @@ impl Library {
 
     /// Tells that a recording has ended of which no room tells it.
     pub fn tell(&self, manifest: &Manifest) {
+        self.send(kind_of_end(manifest.state), manifest);
+    }
+
+    fn send(&self, kind: &'static str, manifest: &Manifest) {
         let Ok(room) = manifest.room.parse() else { return };
-        let event = RoomEvent { id: 0, room, kind: kind_of_end(manifest.state), at: (self.0.wall)(), data: shown(manifest) };
+        let event = RoomEvent { id: 0, room, kind, at: (self.0.wall)(), data: shown(manifest) };
         // Nobody keeps events: there is nobody to tell.
         let _ = self.0.events.send(event);
     }
@@ -67,6 +71,13 @@ impl Library {
     pub(super) fn start(&self, inbox: Inbox, start: Start) -> Result<Recorder, Refusal> {
         let report = Reporter { inbox, library: self.clone() };
         self.store()?.start(start, Arc::new(report)).map_err(|error| Refusal::Busy(format!("no recording can be started: {error}")))
+    }
+}
+
+impl upload::Told for Library {
+    fn upload(&self, manifest: &Manifest) {
+        let complete = manifest.upload.as_ref().is_some_and(|upload| upload.state == upload::State::Complete);
+        self.send(if complete { "recording.uploaded" } else { "recording.upload_failed" }, manifest);
     }
 }
 

@@ -13,6 +13,7 @@ mod commands;
 mod deaths;
 mod describe;
 pub mod directory;
+mod egress;
 pub mod handle;
 pub mod ingress;
 pub mod library;
@@ -28,7 +29,8 @@ pub mod taps;
 pub use describe::tracks as tracks_of;
 pub use recordings::Action;
 
-use crate::ids::{CanvasId, IngressId, ParticipantId, RecordingId, RoomId, TrackId};
+use crate::egress::Board;
+use crate::ids::{CanvasId, EgressId, IngressId, ParticipantId, RecordingId, RoomId, TrackId};
 use crate::net::{self, Observer, Recipients};
 use crate::peer::types::{CloseReason, Event};
 use crate::pipeline::keyframes::Need;
@@ -39,6 +41,7 @@ use crate::room::Room;
 use crate::room::member::Link;
 use crate::room::plan::Change;
 use crossbeam_channel::Sender;
+use egress::Egresses;
 use handle::RoomEvent;
 use ingress::Ingresses;
 use library::Library;
@@ -72,6 +75,9 @@ pub enum Input {
     Recording(RecordingId, record::Event),
     KeyframeForRecording(RecordingId),
     Ingress(IngressId, crate::ingress::Event),
+    /// The state of an egress has changed.
+    Egress(EgressId),
+    KeyframeForEgress(EgressId),
 }
 
 /// The bounded inbox that peers and stages write to.
@@ -107,6 +113,7 @@ pub struct Parts {
     pub taps: Arc<Taps>,
     pub library: Library,
     pub station: Station,
+    pub board: Board,
     /// The room's mix.
     pub mix: Sender<mix::Input>,
     pub inbox: Inbox,
@@ -137,6 +144,7 @@ pub struct Conference {
     sessions: BTreeMap<ParticipantId, Session>,
     recordings: Recordings,
     ingresses: Ingresses,
+    egresses: Egresses,
     departed: Departed,
     /// The scene that each canvas shows since which RTP time.
     shown: BTreeMap<CanvasId, (Arc<Scene>, u64)>,
@@ -174,8 +182,9 @@ impl Conference {
             created: parts.created,
             next_id: parts.next_id,
             sessions: BTreeMap::new(),
-            recordings: Recordings::new(parts.library, parts.taps, parts.epoch),
             ingresses: Ingresses::new(parts.station),
+            recordings: Recordings::new(parts.library, Arc::clone(&parts.taps), parts.epoch),
+            egresses: Egresses::new(parts.board, parts.taps),
             departed: Departed::default(),
             shown: BTreeMap::new(),
             observed: BTreeMap::new(),
@@ -195,9 +204,9 @@ impl Conference {
         self.room.id()
     }
 
-    /// Since when nobody has been here, and nobody has wanted the room recorded.
+    /// Since when nobody has been here, and nobody has wanted the room recorded or sent on.
     pub fn empty_since(&self) -> Option<Instant> {
-        self.empty_since.filter(|_| !self.recordings.keep_the_room())
+        self.empty_since.filter(|_| !self.recordings.keep_the_room() && self.egresses.is_empty())
     }
 
     /// Whether the room must end: its sound or a view has ended by an internal error, and everybody has been sent away.
@@ -233,6 +242,8 @@ impl Conference {
             Input::Recording(id, event) => self.recording_event(id, event),
             Input::KeyframeForRecording(id) => self.request_keyframe_for(id),
             Input::Ingress(id, event) => self.ingress_event(id, event),
+            Input::Egress(id) => self.egress_changed(id),
+            Input::KeyframeForEgress(id) => self.request_keyframe_for_egress(id),
         }
         self.settle();
     }
@@ -243,7 +254,7 @@ impl Conference {
         let lingering = self.lingering.values();
         let due = self.observed.values().chain(self.banners.values()).chain(lingering).copied();
         let due = due.chain(self.roster_due).chain(leaving);
-        due.chain(self.recordings.poll_timeout()).chain(self.room.poll_timeout()).min()
+        due.chain(self.recordings.poll_timeout()).chain(self.egresses.poll_timeout()).chain(self.room.poll_timeout()).min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant, wall: SystemTime) {
@@ -265,6 +276,7 @@ impl Conference {
             self.unwanted(track);
         }
         self.room.handle_timeout(now);
+        self.take_stills();
         self.departed.forget(now);
         self.settle();
     }
@@ -383,6 +395,7 @@ impl Conference {
                 self.feed(participant, rendition);
             }
             Change::Record { recording, rendition } => self.feed_recording(recording, rendition),
+            Change::Send { egress, rendition } => self.feed_egress(egress, rendition),
             Change::Wanted { track, height } => self.want(track, height),
             Change::Speaker { participant, voicing } => self.tell_mix(mix::Input::Speaker { participant, voicing }),
             Change::SpeakerLeft(id) => self.tell_mix(mix::Input::SpeakerLeft(id)),

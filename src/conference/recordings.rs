@@ -12,7 +12,7 @@ use crate::ids::{CanvasId, ParticipantId, RecordingId, RenditionId, Source};
 use crate::pipeline::inlet::RoomInlet;
 use crate::pipeline::keyframes::Need;
 use crate::record::tracks::Mode;
-use crate::record::{self, Manifest, PauseMode, Reason, State, TimelineEvent};
+use crate::record::{self, Manifest, PauseMode, Reason, Recorder, State, TimelineEvent};
 use crate::room::member::Member;
 use crate::room::model::Consent;
 use crate::room::{MAIN_VIEW, Recording};
@@ -49,7 +49,7 @@ pub(super) struct Recordings {
 }
 
 struct Running {
-    tap: Arc<Tap>,
+    tap: Arc<Tap<Recorder>>,
     manifest: Manifest,
     layout: Option<Layout>,
     codec: VideoCodec,
@@ -77,11 +77,13 @@ impl Recordings {
 
     fn note(&self, event: &TimelineEvent) {
         let introduced = self.running.values().filter(|running| running.introduced);
-        introduced.for_each(|running| running.tap.recorder.note(event.clone()));
+        introduced.for_each(|running| running.tap.sink.note(event.clone()));
     }
 
     fn connect(&self) {
-        self.taps.set(self.running.values().map(|running| Arc::clone(&running.tap)));
+        self.taps.record(self.running.values().map(|running| Arc::clone(&running.tap) as _));
+        let tracked = self.running.values().filter(|running| running.manifest.tracks.has_tracks());
+        self.taps.record_tracks(tracked.map(|running| Arc::clone(&running.tap)));
     }
 }
 
@@ -111,7 +113,7 @@ impl Conference {
         let recorder = self.recordings.library.start(self.inbox.clone(), start)?;
         let h264 = cfg!(feature = "h264") && self.peer.video_codecs.contains(&VideoCodec::H264);
         let running = Running {
-            tap: Arc::new(Tap::new(recorder, self.inbox.clone(), tracks.has_tracks())),
+            tap: Arc::new(Tap::new(recorder, self.inbox.clone())),
             manifest: Manifest { tracks, ..Manifest::new(id, self.room.id(), &new.view, crate::runtime::clock::rfc3339(wall)) },
             layout: new.layout,
             codec: if h264 { VideoCodec::H264 } else { VideoCodec::Vp8 },
@@ -129,7 +131,7 @@ impl Conference {
     /// Pauses, resumes or stops, and gives the recording as it is then.
     pub(super) fn act_on_recording(&mut self, id: RecordingId, action: Action) -> Result<Manifest, Refusal> {
         let running = self.recordings.running.get_mut(&id).ok_or(Refusal::Gone("the recording has ended"))?;
-        let recorder = &running.tap.recorder;
+        let recorder = &running.tap.sink;
         let conflict = |detail: &str| Err(Refusal::Conflict(detail.to_owned()));
         let state = match action {
             Action::Pause(_) | Action::Resume if running.manifest.state == State::Stopping => return conflict("the recording ends"),
@@ -178,7 +180,7 @@ impl Conference {
             && reply.send(Ok(running.manifest.clone())).is_err()
         {
             // A POST succeeds or fails as a whole: nobody knows of this one.
-            running.tap.recorder.stop(Reason::Requested);
+            running.tap.sink.stop(Reason::Requested);
             running.manifest.state = State::Stopping;
             return;
         }
@@ -225,7 +227,7 @@ impl Conference {
         let ids: Vec<RecordingId> = self.recordings.running.keys().copied().collect();
         for id in ids {
             if let Some(running) = self.recordings.running.get_mut(&id) {
-                running.tap.recorder.stop(reason);
+                running.tap.sink.stop(reason);
                 running.manifest.state = State::Stopping;
             }
             self.room.end_recording(id);
@@ -290,10 +292,10 @@ impl Conference {
         let Some(running) = running.get_mut(&id) else { return };
         running.introduced = true;
         for (participant, name) in &*known {
-            running.tap.recorder.note(TimelineEvent::Joined { participant: *participant, name: name.clone() });
+            running.tap.sink.note(TimelineEvent::Joined { participant: *participant, name: name.clone() });
         }
         if let Some(speaker) = self.room.speaker().filter(|speaker| known.contains_key(speaker)) {
-            running.tap.recorder.note(TimelineEvent::Speaker { participant: Some(speaker) });
+            running.tap.sink.note(TimelineEvent::Speaker { participant: Some(speaker) });
         }
     }
 
@@ -334,7 +336,7 @@ impl Conference {
         let of_canvas = |id: &RecordingId| plan.recorded.get(id).and_then(|id| plan.encoded(*id)).is_some_and(|(of, ..)| of == canvas);
         for running in self.recordings.running.values().filter(|running| of_canvas(&running.manifest.id)) {
             let state = channel::tile_map(scene, rtp_time, &|person| self.room.by_person(person));
-            running.tap.recorder.note_at(TimelineEvent::Layout { state }, rtp_time);
+            running.tap.sink.note_at(TimelineEvent::Layout { state }, rtp_time);
         }
     }
 

@@ -4,6 +4,7 @@ use super::handle::{Join, Joined, ParticipantView, Refusal, Request};
 use super::rights::Rights;
 use super::session::{Bucket, Session};
 use super::{Conference, Input, OBSERVED_FOR, channel};
+use crate::egress::life;
 use crate::ids::ParticipantId;
 use crate::net;
 use crate::peer::types::{Answer, CloseReason};
@@ -60,6 +61,7 @@ impl Conference {
         self.wall = wall;
         self.stop_ingresses();
         self.drop_recordings();
+        self.drop_egresses(failed);
         self.publish("room.ended", serde_json::json!({"reason_code": if failed { "internal_error" } else { "closed" }}));
     }
 
@@ -131,9 +133,18 @@ impl Conference {
             Request::Ingress { ingress, reply } => answer(reply, self.ingress(ingress)),
             Request::PatchIngress { ingress, patch, if_match, reply } => answer(reply, self.change_ingress(ingress, *patch, if_match)),
             Request::StopIngress { ingress, if_match, reply } => answer(reply, self.stop_ingress(ingress, if_match)),
+            Request::SendOut { egress, reply } => {
+                let begun = self.send_out(*egress);
+                answer(reply, begun);
+            }
+            Request::EndEgress { egress, reply } => {
+                let ended = self.end_egress(egress);
+                answer(reply, ended);
+            }
             Request::Close { reason, reply } => {
                 self.stop_ingresses();
                 let shutdown = reason == CloseReason::Shutdown;
+                self.stop_egresses(if shutdown { life::Reason::Shutdown } else { life::Reason::RoomEnded });
                 self.stop_recordings(if shutdown { Reason::Shutdown } else { Reason::RoomEnded });
                 self.empty(reason);
                 answer(reply, Ok(()));

@@ -1,14 +1,15 @@
-//! Where the stages' results leave a room: to the network, and to those that record them.
+//! Where the stages' results leave a room: to the network, and to those that record them or send them on.
 //!
-//! A tap is to a recording what a feed is to a peer: it says which rendition flows, changes over at a keyframe alone, and asks
-//! for one as a peer does. Who records nothing pays for one look at an empty list.
+//! A tap is to a recording or an egress what a feed is to a peer: it says which rendition flows, changes over at a keyframe alone, and asks
+//! for one as a peer does. Who has none pays for a look at two empty lists.
 //!
 //! Participants' own tracks are tapped where they enter the room ([`Tapped`]), as far as it is permitted.
 //!
-//! Flow: `view, mix → Taps → Recorder` and `→ net::Handle`; `net → Tapped → Recorder` and `→ stages`.
+//! Flow: `view, mix → Taps → Recorder, Egress` and `→ net::Handle`; `net → Tapped → Recorder` and `→ stages`.
 
 use super::{Inbox, Input};
-use crate::ids::{ParticipantId, RecordingId, RenditionId, Source, TrackId};
+use crate::egress::Egress;
+use crate::ids::{ParticipantId, RenditionId, Source, TrackId};
 use crate::media::{AudioIn, AudioOut, VideoIn, VideoOut};
 use crate::net;
 use crate::peer::feed::{Feed, Verdict};
@@ -26,18 +27,31 @@ use std::time::Instant;
 /// The outlet of one room.
 pub struct Taps {
     net: net::Handle,
-    taps: ArcSwap<Vec<Arc<Tap>>>,
+    recordings: ArcSwap<Vec<Arc<Tap<dyn Sink>>>>,
+    egresses: ArcSwap<Vec<Arc<Tap<dyn Sink>>>>,
+    /// Those of the recordings that take participants' own tracks.
+    tracks: ArcSwap<Vec<Arc<Tap<Recorder>>>>,
     permits: ArcSwap<BTreeMap<ParticipantId, Permit>>,
 }
 
 impl Taps {
     pub fn new(net: net::Handle) -> Self {
-        Self { net, taps: ArcSwap::default(), permits: ArcSwap::default() }
+        Self { net, recordings: ArcSwap::default(), egresses: ArcSwap::default(), tracks: ArcSwap::default(), permits: ArcSwap::default() }
     }
 
     /// These from now on and no others.
-    pub(super) fn set(&self, taps: impl Iterator<Item = Arc<Tap>>) {
-        self.taps.store(Arc::new(taps.collect()));
+    pub(super) fn record(&self, taps: impl Iterator<Item = Arc<Tap<dyn Sink>>>) {
+        self.recordings.store(Arc::new(taps.collect()));
+    }
+
+    /// These take participants' own tracks from now on, and no others.
+    pub(super) fn record_tracks(&self, taps: impl Iterator<Item = Arc<Tap<Recorder>>>) {
+        self.tracks.store(Arc::new(taps.collect()));
+    }
+
+    /// These from now on and no others.
+    pub(super) fn send_out(&self, taps: impl Iterator<Item = Arc<Tap<dyn Sink>>>) {
+        self.egresses.store(Arc::new(taps.collect()));
     }
 
     /// What of whom may be recorded as it comes, from now on and nothing else.
@@ -86,8 +100,8 @@ impl Tapped {
     }
 
     fn tap(&self, source: Source, received: Instant, medium: impl FnOnce(bool) -> Medium) {
-        let taps = self.taps.taps.load();
-        if !taps.iter().any(|tap| tap.tracks) {
+        let taps = self.taps.tracks.load();
+        if taps.is_empty() {
             return;
         }
         let (permits, withheld) = (self.taps.permits.load(), &self.withheld[source as usize]);
@@ -98,7 +112,7 @@ impl Tapped {
         let at = Ticks(u64::try_from(since).unwrap_or(u64::MAX));
         let medium = medium(withheld.swap(false, Ordering::Relaxed));
         let unit = Unit { participant: self.participant, name: Arc::clone(&permit.name), at, medium };
-        let needs = taps.iter().filter(|tap| tap.tracks).filter(|tap| tap.recorder.unit(&unit) == Need::Keyframe).count();
+        let needs = taps.iter().filter(|tap| tap.sink.unit(&unit) == Need::Keyframe).count();
         if needs > 0 {
             self.taps.net.request_keyframe(unit.track());
         }
@@ -121,12 +135,17 @@ impl Inlet for Tapped {
 
 impl Outlet for Taps {
     fn video(&self, rendition: RenditionId, picture: Arc<VideoOut>) -> bool {
-        self.taps.load().iter().for_each(|tap| tap.video(rendition, &picture));
+        for taps in [&self.recordings, &self.egresses] {
+            taps.load().iter().for_each(|tap| tap.video(rendition, &picture));
+        }
         self.net.video(rendition, picture)
     }
 
     fn audio(&self, listeners: &Arc<[ParticipantId]>, packet: Arc<AudioOut>) {
-        let tapped = self.taps.load().iter().filter(|tap| tap.audio(listeners, &packet)).count();
+        let tapped: usize = [&self.recordings, &self.egresses]
+            .map(|taps| taps.load().iter().filter(|tap| tap.audio(listeners, &packet)).count())
+            .into_iter()
+            .sum();
         if tapped < listeners.len() {
             self.net.audio(listeners, packet);
         }
@@ -137,31 +156,71 @@ impl Outlet for Taps {
     }
 }
 
-/// One recording's tap.
-pub(super) struct Tap {
-    pub recorder: Recorder,
-    /// Takes participants' own tracks.
-    tracks: bool,
+/// What takes what a tap lets through. Nobody waits in it.
+pub(super) trait Sink: Send + Sync {
+    fn listener(&self) -> ParticipantId;
+    fn video(&self, picture: &VideoOut) -> Need;
+    fn audio(&self, packet: &AudioOut);
+    /// Tells the room that it needs a keyframe.
+    fn needs_keyframe(&self) -> Input;
+}
+
+impl Sink for Recorder {
+    fn listener(&self) -> ParticipantId {
+        self.id().listener()
+    }
+
+    fn video(&self, picture: &VideoOut) -> Need {
+        Self::video(self, picture)
+    }
+
+    fn audio(&self, packet: &AudioOut) {
+        Self::audio(self, packet);
+    }
+
+    fn needs_keyframe(&self) -> Input {
+        Input::KeyframeForRecording(self.id())
+    }
+}
+
+impl Sink for Arc<Egress> {
+    fn listener(&self) -> ParticipantId {
+        self.id.listener()
+    }
+
+    fn video(&self, picture: &VideoOut) -> Need {
+        Egress::video(self, picture)
+    }
+
+    fn audio(&self, packet: &AudioOut) {
+        Egress::audio(self, packet);
+    }
+
+    fn needs_keyframe(&self) -> Input {
+        Input::KeyframeForEgress(self.id)
+    }
+}
+
+/// One sink's tap.
+pub(super) struct Tap<S: ?Sized> {
     listener: ParticipantId,
-    /// Locked only for pictures while somebody records: two renditions come from two threads, and the one that is left must not
+    /// Locked only for pictures while somebody taps: two renditions come from two threads, and the one that is left must not
     /// follow the one that is gone over to.
     feed: Mutex<Feed>,
     /// The room has been asked for a keyframe and has not yet passed it on.
     asked: AtomicBool,
     inbox: Inbox,
+    pub sink: S,
 }
 
-impl Tap {
-    pub fn new(recorder: Recorder, inbox: Inbox, tracks: bool) -> Self {
-        let listener = recorder.id().listener();
-        Self { recorder, tracks, listener, feed: Mutex::default(), asked: AtomicBool::new(false), inbox }
+impl<S: Sink> Tap<S> {
+    pub fn new(sink: S, inbox: Inbox) -> Self {
+        Self { listener: sink.listener(), feed: Mutex::default(), asked: AtomicBool::new(false), inbox, sink }
     }
+}
 
-    pub fn id(&self) -> RecordingId {
-        self.recorder.id()
-    }
-
-    /// The rendition to record from its next keyframe on.
+impl<S: Sink + ?Sized> Tap<S> {
+    /// The rendition to take from its next keyframe on.
     pub fn want(&self, rendition: Option<RenditionId>) {
         self.feed().want(rendition);
     }
@@ -177,14 +236,14 @@ impl Tap {
             Verdict::Send | Verdict::Switch { .. } => {
                 // Where it is gone over, both renditions have a picture of the same tick.
                 let rtp_time = feed.stamp(picture.rtp_time);
-                self.recorder.video(&VideoOut { rtp_time, ..picture.clone() })
+                self.sink.video(&VideoOut { rtp_time, ..picture.clone() })
             }
             Verdict::Drop if feed.missing() == Some(rendition) => Need::Keyframe,
             Verdict::Drop | Verdict::Skip => Need::Nothing,
         };
         drop(feed);
         if need == Need::Keyframe && !self.asked.swap(true, Ordering::Relaxed) {
-            self.inbox.put(Input::KeyframeForRecording(self.id()));
+            self.inbox.put(self.sink.needs_keyframe());
         }
     }
 
@@ -192,7 +251,7 @@ impl Tap {
     fn audio(&self, listeners: &[ParticipantId], packet: &AudioOut) -> bool {
         let meant = listeners.contains(&self.listener);
         if meant {
-            self.recorder.audio(packet);
+            self.sink.audio(packet);
         }
         meant
     }

@@ -45,6 +45,7 @@ impl Config {
         self.check_keys(mode, now, &mut faults);
         self.recordings.check(&mut faults);
         self.ingress.check(&mut faults);
+        self.egress.check(&mut faults);
         self.webhooks.check(&mut faults);
         if mode == Mode::Dev && !self.http.bind.ip().is_loopback() {
             faults.add(

@@ -38,6 +38,7 @@ pub fn parse(text: &str, environment: &[(String, String)]) -> Result<Config, Fau
             resolve(&format!("webhooks.endpoints[{index}].secrets[{which}]"), secret, environment)?;
         }
     }
+    resolve("recordings.upload.secret_access_key", &mut config.recordings.upload.secret_access_key, environment)?;
     Ok(config)
 }
 

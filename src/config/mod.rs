@@ -7,6 +7,7 @@
 //! Flow: [`load()`] → [`Config::check`] → the parts take their section.
 
 mod check;
+mod egress;
 mod ingress;
 mod load;
 mod recordings;
@@ -14,6 +15,7 @@ mod secret;
 mod webhooks;
 
 pub use check::{Fault, Mode};
+pub use egress::Egress;
 pub use ingress::Ingress;
 pub use load::{load, parse};
 pub use recordings::Recordings;
@@ -43,6 +45,7 @@ pub struct Config {
     pub limits: Limits,
     pub recordings: Recordings,
     pub ingress: Ingress,
+    pub egress: Egress,
     pub webhooks: Webhooks,
     pub log: Log,
     pub drain: Drain,

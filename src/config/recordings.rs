@@ -1,7 +1,8 @@
 //! Where recordings go, how large they may become, and how rooms begin with them.
 
+use super::Secret;
 use super::check::Faults;
-use crate::record;
+use crate::record::{self, upload};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +36,89 @@ pub struct Recordings {
     /// the picture says that it is recorded.
     pub auto_record: bool,
     pub sign: bool,
+    pub upload: Upload,
 }
+
+/// A bucket that gets recordings as well.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Upload {
+    /// `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`; empty: none.
+    pub url: String,
+    /// Of a server that speaks like the provider.
+    pub endpoint: String,
+    /// S3: the region, and whether the bucket stands in the path.
+    pub region: String,
+    pub path_style: bool,
+    /// S3: the access key; Azure: the account. Without: from the environment, or the machine's own role.
+    pub access_key_id: String,
+    pub secret_access_key: Secret,
+    /// Google: the file of a service account's key.
+    pub service_account_file: String,
+    pub part_bytes: u64,
+    /// Keep the local media once the bucket has confirmed them.
+    pub keep_local: bool,
+    /// Retention may delete what the bucket has not confirmed.
+    pub delete_unconfirmed: bool,
+}
+
+impl Default for Upload {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            endpoint: String::new(),
+            region: String::new(),
+            path_style: true,
+            access_key_id: String::new(),
+            secret_access_key: Secret::default(),
+            service_account_file: String::new(),
+            part_bytes: 8 << 20,
+            keep_local: true,
+            delete_unconfirmed: false,
+        }
+    }
+}
+
+impl Upload {
+    fn settings(&self) -> Option<upload::Settings> {
+        (!self.url.is_empty()).then(|| upload::Settings {
+            url: self.url.clone(),
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            path_style: self.path_style,
+            access_key_id: self.access_key_id.clone(),
+            secret_access_key: upload::Hidden(self.secret_access_key.reveal().to_owned()),
+            service_account_file: self.service_account_file.clone(),
+            part_bytes: self.part_bytes,
+            keep_local: self.keep_local,
+            delete_unconfirmed: self.delete_unconfirmed,
+            retry: RETRY,
+        })
+    }
+
+    fn check(&self, faults: &mut Faults) {
+        faults.range("recordings.upload.part_bytes", self.part_bytes, 5 << 20..=256 << 20);
+        let Some(settings) = self.settings() else { return };
+        if self.access_key_id.is_empty() != self.secret_access_key.is_empty() {
+            let fault = "access_key_id and secret_access_key belong together";
+            faults.add(
+                "recordings.upload.access_key_id",
+                fault,
+                "set both, or none to take them from the environment or the machine's role",
+            );
+        }
+        if !self.endpoint.is_empty() && !["http://", "https://"].iter().any(|scheme| self.endpoint.starts_with(scheme)) {
+            faults.add("recordings.upload.endpoint", "is no http:// or https:// URL", "write it as https://s3.example.org");
+        }
+        if let Err(why) = upload::Bucket::open(&settings) {
+            let why = why.strip_prefix("recordings.upload.url: ").unwrap_or(&why);
+            faults.add("recordings.upload.url", why, "correct it, or empty it: then recordings stay on this machine alone");
+        }
+    }
+}
+
+/// How long after a failure the bucket is tried again, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 impl Default for Recordings {
     fn default() -> Self {
@@ -56,6 +139,7 @@ impl Default for Recordings {
             progressive,
             auto_record: false,
             sign: true,
+            upload: Upload::default(),
         }
     }
 }
@@ -75,6 +159,7 @@ impl Recordings {
             max_duration: time(self.max_duration_ms),
             queue_bytes: self.queue_bytes,
             progressive: self.progressive,
+            upload: self.upload.settings(),
             ..record::Settings::default()
         }
     }
@@ -94,6 +179,7 @@ impl Recordings {
         faults.range("recordings.fragment_ms", self.fragment_ms, 200..=10_000);
         faults.range("recordings.sync_interval_ms", self.sync_interval_ms, 100..=60_000);
         faults.range("recordings.keyframe_interval_ms", self.keyframe_interval_ms, 1000..=60_000);
+        self.upload.check(faults);
         faults.range("recordings.queue_bytes", self.queue_bytes, 1 << 20..=256 << 20);
     }
 }

@@ -63,7 +63,7 @@ impl Outlets {
         }
     }
 
-    /// 16-bit samples, 48 kHz stereo, for `due`.
+    /// 16-bit samples, 48 kHz stereo, for `due`; handed over earlier, they count as having come on time.
     pub fn sound(&mut self, data: Arc<[u8]>, due: Instant, now: Instant) {
         let since = due.saturating_duration_since(self.epoch);
         let nominal = u64::try_from(since.as_micros() * 48 / 1000).unwrap_or(u64::MAX);
@@ -73,7 +73,8 @@ impl Outlets {
         let (sequence, rtp_time) = (self.packets, self.sample);
         self.packets += 1;
         self.sample += data.len() as u64 / 4;
-        let packet = AudioIn { source: self.source, codec: AudioCodec::L16, data, sequence, rtp_time, level_dbov: None, received: now };
+        let packet =
+            AudioIn { source: self.source, codec: AudioCodec::L16, data, sequence, rtp_time, level_dbov: None, received: due.max(now) };
         if self.mix.try_send(mix::Input::Packet { from: self.participant, packet }).is_err() {
             metrics::counter!("mixdown_drops_total", "reason" => "mix_busy").increment(1);
         }

@@ -15,7 +15,7 @@ const MOST_PICTURES: usize = 10;
 const MOST_SOUNDS: usize = 64;
 /// So much must be there before time begins.
 const PREROLL: Duration = Duration::from_millis(120);
-/// Pictures are handed over this much before their time; the slot lets go of them.
+/// Everything is handed over this much before its time; slot and mix let go of it. A task that wakes late delays nothing.
 const LEAD: Duration = Duration::from_millis(40);
 /// Nothing came for this long after it was due: time stands still.
 const LATE: Duration = Duration::from_millis(150);
@@ -89,10 +89,10 @@ impl Queue {
         dry
     }
 
-    /// The next that is due, with the time at which it is.
+    /// The next that is due soon, with the time at which it is.
     pub fn pop(&mut self, now: Instant) -> Option<(Instant, Unit)> {
         let zero = self.zero?;
-        if let Some((time, samples)) = self.sounds.pop_front_if(|(time, _)| zero + *time <= now) {
+        if let Some((time, samples)) = self.sounds.pop_front_if(|(time, _)| zero + *time <= now + LEAD) {
             return Some((zero + time, Unit::Sound(samples)));
         }
         let (time, frame) = self.pictures.pop_front_if(|(time, _)| zero + *time <= now + LEAD)?;
@@ -107,10 +107,10 @@ impl Queue {
     /// When [`Self::pop`] or [`Self::runs_dry`] has something to say next.
     pub fn next(&self) -> Option<Instant> {
         let zero = self.zero?;
-        let sound = self.sounds.front().map(|(time, _)| zero + *time);
-        let picture = self.pictures.front().and_then(|(time, _)| (zero + *time).checked_sub(LEAD));
+        let sound = self.sounds.front().map(|(time, _)| *time);
+        let unit = sound.into_iter().chain(self.pictures.front().map(|(time, _)| *time)).min();
         let dry = (!self.ended).then(|| zero + self.newest + LATE);
-        [sound, picture, dry].into_iter().flatten().min()
+        unit.and_then(|time| (zero + time).checked_sub(LEAD)).into_iter().chain(dry).min()
     }
 
     /// Everything has been let go of, and no more comes.
@@ -156,8 +156,8 @@ mod tests {
         queue.push(ms(100), picture());
         queue.push(ms(120), sound());
         assert!(queue.begin(now) && !queue.begin(now));
-        assert_eq!(let_go(&mut queue, now, now + ms(45)), [(0, true), (20, true), (40, true)]);
-        assert_eq!(let_go(&mut queue, now, now + ms(60)), [(60, true), (100, false)], "pictures a little before");
+        assert_eq!(let_go(&mut queue, now, now + ms(15)), [(0, true), (20, true), (40, true)], "a little before");
+        assert_eq!(let_go(&mut queue, now, now + ms(60)), [(60, true), (80, true), (100, true), (100, false)]);
         assert_eq!(queue.next(), Some(now + ms(80)));
     }
 
@@ -188,7 +188,7 @@ mod tests {
         (10..20).for_each(|n| queue.push(ms(20 * n), sound()));
         let later = now + ms(5000);
         assert!(queue.begin(later));
-        assert_eq!(let_go(&mut queue, later, later), [(0, true)], "it goes on where it stood");
+        assert_eq!(let_go(&mut queue, later, later), [(0, true), (20, true), (40, true)], "it goes on where it stood");
         queue.end();
         let_go(&mut queue, now, later + ms(1000));
         assert!(queue.is_over() && !queue.runs_dry(later + ms(10_000)));

@@ -121,6 +121,9 @@ pub struct Manifest {
     pub files: Vec<File>,
     /// How the files are encrypted; always null so far.
     pub encryption: Option<serde_json::Value>,
+    /// How far its upload is, where there is one; kept in a file of its own.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub upload: Option<super::upload::Shown>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub more: BTreeMap<String, serde_json::Value>,
@@ -164,6 +167,7 @@ impl Manifest {
             lost_packets: 0,
             files: Vec::new(),
             encryption: None,
+            upload: None,
             more: BTreeMap::new(),
         }
     }

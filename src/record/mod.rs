@@ -10,7 +10,7 @@
 //! ([`session`]); a disk is left before it is full ([`writer`]). Leaves out: which pictures a recording shows, who may
 //! start one, and who is told: `conference` and `api`.
 //!
-//! Flow: `Recorder → Queue → (thread) Session → Writer → Disk`, back by [`Report`].
+//! Flow: `Recorder → Queue → (thread) Session → Writer → Disk`, back by [`Report`]; `Disk → (task) upload → bucket`.
 //!
 //! ```text
 //! let (store, unfinished) = Store::open(settings)?;              // at the start; close the unfinished on a thread
@@ -39,6 +39,7 @@ pub mod store;
 mod thumbnail;
 pub mod timeline;
 pub mod tracks;
+pub mod upload;
 pub mod verify;
 pub mod writer;
 
@@ -77,6 +78,8 @@ pub struct Settings {
     pub queue_span: Duration,
     /// Rewrite what ended well with its tables in front, where there is room.
     pub progressive: bool,
+    /// Where recordings are sent as well.
+    pub upload: Option<upload::Settings>,
 }
 
 impl Default for Settings {
@@ -94,6 +97,7 @@ impl Default for Settings {
             queue_bytes: 8 << 20,
             queue_span: Duration::from_secs(5),
             progressive: true,
+            upload: None,
         }
     }
 }
@@ -157,6 +161,6 @@ impl Store {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

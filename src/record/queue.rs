@@ -108,6 +108,8 @@ pub struct Queue {
     commands: usize,
     /// RTP time of the newest keyframe that was taken.
     keyframe: u64,
+    /// As what lost pictures and packets are counted.
+    reasons: [&'static str; 2],
 }
 
 #[derive(Debug, Default)]
@@ -130,7 +132,13 @@ impl Queue {
             notes: 0,
             commands: 0,
             keyframe: 0,
+            reasons: ["recording_queue_video", "recording_queue_audio"],
         }
+    }
+
+    /// What is lost is counted with these reasons: of pictures, and of packets.
+    pub fn counted_as(self, reasons: [&'static str; 2]) -> Self {
+        Self { reasons, ..self }
     }
 
     pub fn video(&mut self, picture: &VideoOut) -> Need {
@@ -166,7 +174,7 @@ impl Queue {
         }
         if self.audio.bytes + packet.data.len() > self.sound_share() {
             self.audio.lost += 1;
-            metrics::counter!("mixdown_drops_total", "reason" => "recording_queue_audio").increment(1);
+            metrics::counter!("mixdown_drops_total", "reason" => self.reasons[1]).increment(1);
             return;
         }
         self.audio.bytes += packet.data.len();
@@ -285,7 +293,7 @@ impl Queue {
 
     fn lose_picture(&mut self) {
         self.video.lost += 1;
-        metrics::counter!("mixdown_drops_total", "reason" => "recording_queue_video").increment(1);
+        metrics::counter!("mixdown_drops_total", "reason" => self.reasons[0]).increment(1);
     }
 
     fn room_for(&self, picture: &VideoOut) -> Room {

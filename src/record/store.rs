@@ -11,6 +11,7 @@ use super::mp4::{self, playlist, scan};
 use super::thumbnail;
 use super::timeline::{self, Timeline};
 use super::tracks::{Stretch, files};
+use super::upload::Bucket;
 use super::writer::{self, Usage};
 use crate::ids::{RecordingId, RoomId};
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub enum Error {
     Folder { folder: PathBuf, error: io::Error },
     #[error("recordings.folder: {folder} is in use by another server; give each its own", folder = .0.display())]
     Busy(PathBuf),
+    #[error("{0}")]
+    Upload(String),
 }
 
 /// Why a recording is not deleted or opened.
@@ -76,6 +79,8 @@ struct Inner {
     settings: Settings,
     root: Local,
     usage: Arc<Usage>,
+    /// Where recordings are sent as well.
+    bucket: Option<Bucket>,
     /// With the milliseconds of media so far.
     running: Mutex<BTreeMap<RecordingId, Arc<AtomicU64>>>,
     changed: Condvar,
@@ -98,10 +103,13 @@ impl Store {
         for name in names.iter().filter(|name| name.starts_with(DELETED)) {
             remove(&root, name).map_err(fault)?;
         }
+        uploads::strip_erased(&root, &names).map_err(fault)?;
+        let bucket = settings.upload.as_ref().map(Bucket::open).transpose().map_err(Error::Upload)?;
         let ids: Vec<RecordingId> = names.iter().filter_map(|name| name.parse().ok()).collect();
         let bytes = ids.iter().filter_map(|id| root.open_folder(&id.to_string()).and_then(|folder| folder.bytes()).ok()).sum();
         let usage = Usage::new(bytes, settings.max_bytes);
-        let inner = Inner { settings, root, usage, running: Mutex::new(BTreeMap::new()), changed: Condvar::new(), _lock: lock };
+        let (running, changed) = Default::default();
+        let inner = Inner { settings, root, usage, bucket, running, changed, _lock: lock };
         let store = Self(Arc::new(inner));
         let unfinished = ids.into_iter().filter(|id| !store.manifest(*id).is_ok_and(|manifest| manifest.state.is_final()));
         let unfinished = unfinished.collect();
@@ -135,8 +143,10 @@ impl Store {
     }
 
     pub fn manifest(&self, id: RecordingId) -> Result<Manifest, Refusal> {
-        let text = disk::read(&self.folder(id)?, MANIFEST).map_err(unknown_or_disk)?;
+        let folder = self.folder(id)?;
+        let text = disk::read(&folder, MANIFEST).map_err(unknown_or_disk)?;
         let mut manifest: Manifest = serde_json::from_slice(&text).map_err(|error| Refusal::Disk(error.into()))?;
+        manifest.upload = self.shown_upload(id, &folder);
         match self.running().get(&id) {
             // Its thread is about to let go of it.
             Some(_) if manifest.state.is_final() => manifest.state = State::Stopping,
@@ -161,6 +171,9 @@ impl Store {
 
     /// An HLS playlist that names `media` for the file's [fragmented form](Store::fragments); `ended`: nothing will be added to it.
     pub fn playlist(&self, id: RecordingId, media: &str, ended: bool) -> Result<String, Refusal> {
+        if let Some(kept) = self.kept_playlist(id, media)? {
+            return Ok(kept);
+        }
         let file = self.reader(id, Part::Media)?;
         let begin = scan::fragments(&file).map_err(unreadable)?;
         playlist::write(&mp4::From(&file, begin), media, ended).map_err(unreadable)
@@ -208,10 +221,12 @@ impl Store {
         self.folder(id)?.reader(part.name()).map_err(unknown_or_disk)
     }
 
+    /// What of it is in a bucket is deleted soon after.
     pub fn delete(&self, id: RecordingId) -> Result<(), Refusal> {
         let name = id.to_string();
-        let gone = format!("{DELETED}{name}");
         let folder = self.folder(id)?;
+        let is_sent = uploads::is_sent(&folder);
+        let gone = format!("{}{name}", if is_sent { uploads::ERASED } else { DELETED });
         {
             let running = self.running();
             if running.contains_key(&id) {
@@ -220,14 +235,17 @@ impl Store {
             disk::Disk::rename(&self.0.root, &name, &gone)?;
         }
         self.0.usage.give_back(folder.bytes()?);
+        if is_sent {
+            return Ok(uploads::strip(&folder)?);
+        }
         Ok(remove(&self.0.root, &gone)?)
     }
 
-    /// Deletes what ended longer ago than recordings are kept.
+    /// Deletes what ended longer ago than recordings are kept; what a bucket is to have and has not confirmed stays, unless set otherwise.
     pub fn sweep(&self, wall: SystemTime) -> io::Result<Vec<RecordingId>> {
         let Some(limit) = self.0.settings.retention.and_then(|retention| wall.checked_sub(retention)) else { return Ok(Vec::new()) };
         let is_old = |manifest: &Manifest| manifest.state.is_final() && manifest.ended().is_some_and(|ended| ended < limit);
-        let old = self.list()?.into_iter().filter(is_old).map(|manifest| manifest.id);
+        let old = self.list()?.into_iter().filter(|manifest| is_old(manifest) && self.may_sweep(manifest)).map(|manifest| manifest.id);
         Ok(old.filter(|id| self.delete(*id).inspect_err(|error| tracing::warn!(%error, recording = %id, "not deleted")).is_ok()).collect())
     }
 
@@ -329,6 +347,9 @@ fn remove(root: &Local, name: &str) -> io::Result<()> {
     }
     root.remove_folder(name)
 }
+
+mod uploads;
+pub use uploads::{Media, Work};
 
 #[cfg(test)]
 mod tests;

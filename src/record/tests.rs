@@ -88,6 +88,38 @@ fn a_disk_that_stalls_holds_nobody_up_and_costs_pictures_before_sound() {
 }
 
 #[test]
+fn f35_a_disk_that_stalls_again_and_again_costs_groups_of_pictures_and_only_after_minutes_sound() {
+    let disk = Fake::default();
+    let stage = stage(disk.clone());
+    assert!(matches!(stage.next(), Event::Ready));
+    for round in 0..3 {
+        disk.stall(true);
+        // What comes in the very moment of resuming is still covered by the slate.
+        stage.play(round * 12_000 + 100 * round.min(1), round * 12_000 + 2000);
+        disk.wait_for_a_waiter();
+        stage.play(round * 12_000 + 2000, round * 12_000 + 12_000);
+        disk.stall(false);
+        assert!(stage.recorder.pause(PauseMode::Slate, None));
+        while !matches!(stage.next(), Event::State(State::Paused)) {}
+        assert!(stage.recorder.resume());
+    }
+    disk.stall(true);
+    stage.play(36_100, 38_000);
+    disk.wait_for_a_waiter();
+    stage.play(38_000, 400_000);
+    disk.stall(false);
+    stage.recorder.stop(Reason::Requested);
+    let manifest = stage.ended();
+    let timeline: Timeline = serde_json::from_slice(&disk.file(disk::TIMELINE).unwrap()).unwrap();
+    let of = |kind| timeline.gaps.iter().filter(move |gap| gap.track == kind).collect::<Vec<_>>();
+    let (video, audio) = (of(mp4::Kind::Video), of(mp4::Kind::Audio));
+    assert_eq!((video.len(), audio.len()), (4, 1), "{:?}", timeline.gaps);
+    assert!(audio[0].from_ms > video[3].from_ms + 60_000, "sound goes last: {:?}", timeline.gaps);
+    assert_eq!(video.iter().map(|gap| gap.lost).sum::<u64>(), manifest.lost_pictures);
+    assert_eq!((audio[0].lost, manifest.state), (manifest.lost_packets, State::Complete));
+}
+
+#[test]
 fn after_a_stall_pictures_go_on_with_a_keyframe_that_was_asked_for() {
     let disk = Fake::default();
     let stage = stage(disk.clone());

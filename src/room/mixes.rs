@@ -60,6 +60,8 @@ pub(super) fn derive(room: &Room) -> SoundPlan {
     }
     let people = listeners.len();
     listeners.extend(room.composites().map(|recording| (recording.id.listener(), AudioCodec::Opus, Name::Recording(recording.id))));
+    let sent = room.egresses().iter().filter(|egress| egress.codec.is_some());
+    listeners.extend(sent.map(|egress| (egress.id.listener(), AudioCodec::Opus, Name::View(egress.view.clone()))));
     let mut heard = Vec::with_capacity(listeners.len());
     for (id, codec, name) in listeners {
         let index = match wishes.iter().position(|(_, names)| names.contains(&name)) {
@@ -124,8 +126,9 @@ fn floors(room: &Room) -> Arc<[Rule]> {
             rules.push(rule);
         }
     }
-    for recording in room.composites() {
-        let rule = recording.layout.as_ref().map_or_else(|| room.rule_of(&recording.view), |layout| layout.active_speaker.into());
+    let recorded = room.composites().map(|recording| (&recording.layout, &recording.view));
+    for (layout, view) in recorded.chain(room.egresses().iter().map(|egress| (&egress.layout, &egress.view))) {
+        let rule = layout.as_ref().map_or_else(|| room.rule_of(view), |layout| layout.active_speaker.into());
         if !rules.contains(&rule) {
             rules.push(rule);
         }

@@ -5,6 +5,7 @@
 //! emits the difference to the plan before. Nothing is opened or closed anywhere else, so any order of
 //! joins, leaves and changes that ends in an empty room ends with everything closed.
 
+mod egress;
 mod ingress;
 pub mod member;
 mod mixes;
@@ -18,6 +19,7 @@ pub mod speaker;
 pub mod tiers;
 mod views;
 
+pub use egress::Egress;
 pub use pictures::Audience;
 pub use recordings::Recording;
 pub use views::{Expect, MAIN_VIEW};
@@ -157,6 +159,7 @@ pub struct Room {
     audio: RoomAudio,
     sidebars: BTreeMap<String, SidebarState>,
     recordings: Vec<Recording>,
+    egresses: Vec<Egress>,
     speaker: Option<ParticipantId>,
     previous_speaker: Option<ParticipantId>,
     /// The same by other rules than that of `main`.
@@ -178,6 +181,7 @@ impl Room {
             audio: settings.audio,
             sidebars: BTreeMap::new(),
             recordings: Vec::new(),
+            egresses: Vec::new(),
             settings,
             locked: false,
             members: Vec::new(),

@@ -4,11 +4,12 @@
 //! content is asked for under any name; a view whose content changes goes on in its canvas where nobody else stays
 //! on it, so that a change of layout costs no keyframe.
 
+use super::egress::Egress;
 use super::model::{Canvas, Selector, SelfView};
 use super::recordings::{Discretion, Recording};
 use super::views::ViewState;
 use super::{Error, Member, Room};
-use crate::ids::{CanvasId, ParticipantId, RecordingId};
+use crate::ids::{CanvasId, EgressId, ParticipantId, RecordingId};
 use mixdown_codecs::{Size, VideoCodec};
 use mixdown_layouts::overlay::{self, Overlay};
 use mixdown_layouts::scene::TileSource;
@@ -32,7 +33,7 @@ pub struct Content {
     discretion: Discretion,
 }
 
-/// A view, or somebody's own picture of it; a recording's under its [listener's id](RecordingId::listener).
+/// A view, or somebody's own picture of it; a recording's or an egress's under its [listener's id](RecordingId::listener).
 pub type Name = (String, Option<ParticipantId>);
 
 /// A canvas that must be composed.
@@ -47,6 +48,7 @@ pub(super) struct Wish {
 pub(super) enum Watcher {
     Participant(ParticipantId),
     Recording(RecordingId),
+    Egress(EgressId),
 }
 
 /// What a layout of a view would be applied to.
@@ -102,6 +104,12 @@ pub(super) fn wishes(room: &Room) -> Vec<Wish> {
         let Some(state) = room.views.get(&recording.view) else { continue };
         let name = (recording.view.clone(), Some(recording.id.listener()));
         wish(&mut wishes, Content::recorded(room, state, recording), name, Some((Watcher::Recording(recording.id), recording.codec)));
+    }
+    for egress in room.egresses() {
+        let Some(state) = room.views.get(&egress.view) else { continue };
+        let name = (egress.view.clone(), Some(egress.id.listener()));
+        let watcher = egress.codec.map(|codec| (Watcher::Egress(egress.id), codec));
+        wish(&mut wishes, Content::sent(room, state, egress), name, watcher);
     }
     wishes
 }
@@ -185,6 +193,12 @@ impl Content {
         let layout = adorned(room, state, recording.layout.as_ref().unwrap_or(&state.layout));
         let watched = Self::of(room, state, None);
         Self { layout, discretion: room.discretion(|member| watched.shows(member)), ..watched }
+    }
+
+    /// What `egress` shows: the view as it is watched, or in a layout of its own.
+    fn sent(room: &Room, state: &ViewState, egress: &Egress) -> Self {
+        let layout = adorned(room, state, egress.layout.as_ref().unwrap_or(&state.layout));
+        Self { layout, ..Self::of(room, state, None) }
     }
 
     pub fn size(&self) -> Size {

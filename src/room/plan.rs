@@ -11,7 +11,7 @@ use super::pictures::{self, Content, Name, Watcher};
 use super::sound::{Blend, Chime, Grade, MixId, Voicing};
 use super::speaker::Rule;
 use super::tiers::{self, Pace};
-use crate::ids::{CanvasId, ParticipantId, RecordingId, RenditionId, Source, TrackId};
+use crate::ids::{CanvasId, EgressId, ParticipantId, RecordingId, RenditionId, Source, TrackId};
 use mixdown_codecs::{AudioCodec, EncoderConfig, Size, VideoCodec};
 use mixdown_layouts::Scene;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,8 @@ pub struct Plan {
     pub feeds: BTreeMap<ParticipantId, RenditionId>,
     /// What each recording is of.
     pub recorded: BTreeMap<RecordingId, RenditionId>,
+    /// What each egress sends, where it sends coded pictures.
+    pub sent: BTreeMap<EgressId, RenditionId>,
     /// Who gets every second picture alone, and the renditions that must be able to do without the others.
     pub halved: BTreeSet<ParticipantId>,
     pub layered: BTreeSet<RenditionId>,
@@ -72,9 +74,9 @@ impl Plan {
         self.encoded(*self.feeds.get(&participant)?)
     }
 
-    /// How many subscribers and recordings take a rendition.
+    /// How many subscribers, recordings and egresses take a rendition.
     pub fn takers(&self, rendition: RenditionId) -> usize {
-        self.feeds.values().chain(self.recorded.values()).filter(|taken| **taken == rendition).count()
+        self.feeds.values().chain(self.recorded.values()).chain(self.sent.values()).filter(|taken| **taken == rendition).count()
     }
 
     /// The canvas that a rendition is of, and how it is encoded.
@@ -113,6 +115,10 @@ pub enum Change {
     },
     Record {
         recording: RecordingId,
+        rendition: Option<RenditionId>,
+    },
+    Send {
+        egress: EgressId,
         rendition: Option<RenditionId>,
     },
     /// Of the rendition that flows to them, only every second picture.
@@ -188,8 +194,10 @@ pub(super) fn derive(room: &Room) -> Plan {
         for (watcher, codec) in wish.watchers {
             let rung = match watcher {
                 Watcher::Participant(id) => room.member(id).and_then(|member| member.tier.rung()),
-                // Disks are not thin: all of the view.
-                Watcher::Recording(_) => tiers::ladder(&wish.content.canvas, room.settings.video_bitrate_bps).first().copied(),
+                // Disks are not thin, and what is sent on is sent as it is: all of the view.
+                Watcher::Recording(_) | Watcher::Egress(_) => {
+                    tiers::ladder(&wish.content.canvas, room.settings.video_bitrate_bps).first().copied()
+                }
             };
             let Some((rung, key)) = rung.and_then(|rung| Some((rung, rung.key(codec)?))) else { continue };
             let running = before.and_then(|canvas| canvas.renditions.get(&key)).copied();
@@ -206,6 +214,10 @@ pub(super) fn derive(room: &Room) -> Plan {
                 }
                 Watcher::Recording(recording) => {
                     plan.recorded.insert(recording, id);
+                    plan.rates.remove(&id);
+                }
+                Watcher::Egress(egress) => {
+                    plan.sent.insert(egress, id);
                     plan.rates.remove(&id);
                 }
             }
@@ -292,6 +304,12 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
     }
     for recording in old.recorded.keys().filter(|id| !new.recorded.contains_key(id)) {
         out.push(Change::Record { recording: *recording, rendition: None });
+    }
+    for (egress, rendition) in new.sent.iter().filter(|(egress, rendition)| old.sent.get(egress) != Some(rendition)) {
+        out.push(Change::Send { egress: *egress, rendition: Some(*rendition) });
+    }
+    for egress in old.sent.keys().filter(|id| !new.sent.contains_key(id)) {
+        out.push(Change::Send { egress: *egress, rendition: None });
     }
     for participant in old.halved.symmetric_difference(&new.halved) {
         out.push(Change::Halve { participant: *participant, halved: new.halved.contains(participant) });

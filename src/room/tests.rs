@@ -1,5 +1,5 @@
 use super::*;
-use crate::ids::{CanvasId, RecordingId, RenditionId, Source, TrackId};
+use crate::ids::{CanvasId, EgressId, RecordingId, RenditionId, Source, TrackId};
 use crate::peer::types::Codec;
 use mixdown_codecs::{AudioCodec, VideoCodec};
 use model::{Consent, Selector, SelfView};
@@ -297,6 +297,7 @@ struct Stages {
     renditions: BTreeMap<RenditionId, CanvasId>,
     feeds: BTreeMap<ParticipantId, RenditionId>,
     recorded: BTreeMap<RecordingId, RenditionId>,
+    sent: BTreeMap<EgressId, RenditionId>,
     wanted: BTreeSet<TrackId>,
     speakers: BTreeSet<ParticipantId>,
     mixes: BTreeSet<sound::MixId>,
@@ -322,6 +323,11 @@ impl Stages {
                 self.recorded.insert(recording, id);
             }
             Change::Record { recording, rendition: None } => assert!(self.recorded.remove(&recording).is_some()),
+            Change::Send { egress, rendition: Some(id) } => {
+                assert!(self.renditions.contains_key(&id), "an egress of a closed rendition");
+                self.sent.insert(egress, id);
+            }
+            Change::Send { egress, rendition: None } => assert!(self.sent.remove(&egress).is_some()),
             Change::Wanted { track, height: 0 } => assert!(self.wanted.remove(&track)),
             Change::Wanted { track, .. } => _ = self.wanted.insert(track),
             Change::Speaker { participant, .. } => _ = self.speakers.insert(participant),
@@ -355,6 +361,7 @@ impl Stages {
             && self.renditions.is_empty()
             && self.feeds.is_empty()
             && self.recorded.is_empty()
+            && self.sent.is_empty()
             && self.wanted.is_empty()
             && self.speakers.is_empty()
             && self.mixes.is_empty()
@@ -382,6 +389,9 @@ enum Step {
     Record(u128, u8, bool),
     Pause(u128, bool),
     End(u128),
+    /// With a layout of its own, and of more than stills.
+    SendOut(u128, u8, bool, bool),
+    EndEgress(u128),
     Consent(u128, Consent),
     Hide(u128, bool),
     Estimate(u128, u32),
@@ -404,6 +414,8 @@ fn step() -> impl Strategy<Value = Step> {
         (who.clone(), 0u8..3, any::<bool>()).prop_map(|(n, view, own)| Step::Record(n, view, own)),
         (who.clone(), any::<bool>()).prop_map(|(n, paused)| Step::Pause(n, paused)),
         who.clone().prop_map(Step::End),
+        (who.clone(), 0u8..3, any::<bool>(), any::<bool>()).prop_map(|(n, view, own, coded)| Step::SendOut(n, view, own, coded)),
+        who.clone().prop_map(Step::EndEgress),
         (who.clone(), prop_oneof![Just(Consent::Allow), Just(Consent::Avatar), Just(Consent::AudioOnly), Just(Consent::Deny)])
             .prop_map(|(n, consent)| Step::Consent(n, consent)),
         (who.clone(), any::<bool>()).prop_map(|(n, hidden)| Step::Hide(n, hidden)),
@@ -457,6 +469,11 @@ fn perform(room: &mut Room, now: &mut std::time::Instant, step: Step) {
             _ = room.record(Recording { id, view, layout: own.then(Layout::default), codec, paused: false, composite: true });
         }
         Step::Pause(n, paused) => room.pause_recording(RecordingId(n << 64), paused),
+        Step::SendOut(n, view, own, coded) => {
+            let (id, view) = (EgressId(n << 80), VIEWS[usize::from(view)].to_owned());
+            _ = room.send_out(Egress { id, view, layout: own.then(Layout::default), codec: coded.then_some(VideoCodec::H264) });
+        }
+        Step::EndEgress(n) => room.end_egress(EgressId(n << 80)),
         Step::End(n) => room.end_recording(RecordingId(n << 64)),
         Step::Consent(n, consent) => _ = room.patch(id(n), ParticipantPatch { recording: Some(consent), ..Default::default() }),
     }
@@ -476,6 +493,7 @@ proptest! {
         for n in 1..6 {
             room.leave(ParticipantId(n), CloseReason::Left);
             room.end_recording(RecordingId(n << 64));
+            room.end_egress(EgressId(n << 80));
         }
         room.take_changes().into_iter().for_each(|change| stages.run(change));
         prop_assert!(stages.is_empty());

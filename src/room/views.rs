@@ -167,6 +167,7 @@ impl Room {
             self.notices.push(Notice::Updated(member.id));
         }
         self.unview_recordings(name);
+        self.unview_egresses(name);
         self.notices.push(Notice::ViewDeleted(name.to_owned()));
         self.settle();
         Ok(())

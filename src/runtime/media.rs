@@ -5,6 +5,7 @@ use crate::conference::directory::{Building, Directory};
 use crate::conference::library::Library;
 use crate::conference::station::Station;
 use crate::config::Config;
+use crate::egress::Board;
 use crate::pipeline::{mix, pool::Pool, ticker, video};
 use crate::room::Settings;
 use crate::{net, peer};
@@ -49,6 +50,7 @@ pub async fn start(config: &Config, loopback: bool, library: Library) -> io::Res
         mix: mix::Settings { loudest: usize::from(config.audio.loudest), bitrate_bps: config.audio.bitrate_bps, ..Default::default() },
         library,
         station: Station::new(config.ingress.settings()),
+        board: Board::new(config.egress.settings()),
     };
     Ok(Running { directory: Arc::new(Directory::new(building)), net })
 }

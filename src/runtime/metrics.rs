@@ -40,6 +40,17 @@ fn describe() {
     metrics::describe_counter!("mixdown_webhook_events_total", "Events that were settled, by result: delivered, given_up, dropped.");
     metrics::describe_counter!("mixdown_webhook_disk_errors_total", "Failures to write the webhooks' outbox.");
     metrics::describe_gauge!("mixdown_webhook_outbox_bytes", "Events that wait for webhooks.");
+    metrics::describe_gauge!("mixdown_egresses", "What is sent on to other places now.");
+    metrics::describe_counter!("mixdown_egress_outputs_total", "Outputs that have ended, by type and state.");
+    metrics::describe_counter!("mixdown_egress_failures_total", "Attempts of outputs that failed, by type.");
+    metrics::describe_gauge!("mixdown_hls_bytes", "Segments of HLS streams in memory.");
+    metrics::describe_gauge!(
+        "mixdown_uploads_waiting",
+        "Recordings that the bucket has not confirmed, and deletions that it has not done."
+    );
+    metrics::describe_counter!("mixdown_uploads_total", "Recordings that the bucket has confirmed.");
+    metrics::describe_counter!("mixdown_upload_failures_total", "Attempts to send a recording that failed.");
+    metrics::describe_counter!("mixdown_upload_bytes_total", "Bytes that the bucket has taken.");
     metrics::describe_gauge!("mixdown_draining", "1 while the server takes nobody new.");
     metrics::gauge!("mixdown_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

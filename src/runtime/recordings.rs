@@ -1,5 +1,5 @@
-//! The folder of recordings: opened at the start, where what a dead process left is closed and told of; swept every hour; waited for
-//! at the end.
+//! The folder of recordings: opened at the start, where what a dead process left is closed and told of; swept every hour; sent to
+//! a bucket, where there is one; waited for at the end.
 
 use super::clock;
 use crate::conference::handle::Refusal;
@@ -7,7 +7,8 @@ use crate::conference::library::Library;
 use crate::config::{Config, Mode};
 use crate::ids::RecordingId;
 use crate::record::store::Error;
-use crate::record::{Reason, Store};
+use crate::record::{Reason, Store, upload};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +31,7 @@ pub fn open(config: &Config, mode: Mode) -> Result<(Library, Vec<RecordingId>), 
     }
 }
 
-/// Closes what was left, then sweeps until `stop`.
+/// Closes what was left, then sweeps, and sends to the bucket, until `stop`.
 pub async fn keep(library: Library, unfinished: Vec<RecordingId>, stop: CancellationToken) {
     let Ok(store) = library.store().cloned() else { return };
     for id in unfinished {
@@ -41,6 +42,7 @@ pub async fn keep(library: Library, unfinished: Vec<RecordingId>, stop: Cancella
         })
         .await;
     }
+    tokio::spawn(upload::run(store.clone(), Arc::new(library), stop.clone()));
     loop {
         blocking(&store, |store| match store.sweep(clock::wall()) {
             Ok(gone) if gone.is_empty() => {}

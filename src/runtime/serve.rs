@@ -74,7 +74,7 @@ async fn run(config: Config, mode: Mode, rooms: Arc<dyn Rooms>, outside: Outside
     let drain = drain(&config, mode);
     let (http, grace) = (config.http.clone(), drain.hard_timeout());
     let app = App::new(config, mode, Arc::clone(&rooms), Clock { now: clock::now, wall: clock::wall }, Box::new(render), webhooks);
-    let (events, library) = (Arc::clone(&app.events), rooms.library());
+    let (events, library, board) = (Arc::clone(&app.events), rooms.library(), rooms.board());
     events.take_in(library.events());
     tokio::spawn(recordings::keep(library.clone(), unfinished, stop.clone()));
     let keyed = app.clone();
@@ -87,7 +87,7 @@ async fn run(config: Config, mode: Mode, rooms: Arc<dyn Rooms>, outside: Outside
         ready(address);
     }
     shutdown::run(signals, &*rooms, &drain).await;
-    recordings::finish(&library, drain.hard_timeout()).await;
+    tokio::join!(recordings::finish(&library, drain.hard_timeout()), board.finish(drain.hard_timeout()));
     events.close();
     stop.cancel();
     let _ = server.await;

@@ -25,10 +25,15 @@ pub const KINDS: &[&str] = &[
     "recording.ended",
     "recording.failed",
     "recording.interrupted",
+    "recording.uploaded",
+    "recording.upload_failed",
     "ingress.started",
     "ingress.updated",
     "ingress.ended",
     "ingress.failed",
+    "egress.started",
+    "egress.updated",
+    "egress.ended",
 ];
 
 /// Left out unless they are named: too many, and of no use a second later.

@@ -20,6 +20,7 @@ pub mod sign;
 mod store;
 
 pub use driver::{Fault, Handle, Running, Summary, Tested, start};
+pub use send::guard;
 pub use store::Error;
 
 use crate::ids::RoomId;

@@ -79,14 +79,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn why(error: &reqwest::Error) -> &'static str {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(inner) = source {
-        if inner.is::<Refused>() {
-            return "address";
-        }
-        source = inner.source();
-    }
     match error {
+        error if is_refused(error) => "address",
         error if error.is_timeout() => "timeout",
         error if error.is_connect() => "connect",
         _ => "exchange",
@@ -101,6 +95,16 @@ struct Refused;
 /// Finds the addresses of a name.
 pub trait Lookup: Send + Sync {
     fn lookup(&self, name: String) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>>;
+}
+
+/// A look-up of names for other requests: what it finds is filtered, and that very result is connected to.
+pub fn guard(private: bool) -> Arc<dyn Resolve> {
+    Arc::new(Guarded { private, lookup: Arc::new(System) })
+}
+
+/// Whether a request failed because it was to go where none may.
+fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Refused>())
 }
 
 struct System;

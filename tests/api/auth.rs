@@ -201,7 +201,7 @@ fn may(need: Need, role: &str) -> bool {
         Need::Session => matches!(role, "server" | "admin" | "owner"),
         Need::Join => matches!(role, "server" | "participant" | "owner"),
         Need::Publish => matches!(role, "server" | "publisher" | "participant" | "owner"),
-        Need::Subscribe | Need::Watch => matches!(role, "server" | "viewer" | "participant" | "owner" | "admin"),
+        Need::Subscribe | Need::Watch | Need::Stream => matches!(role, "server" | "viewer" | "participant" | "owner" | "admin"),
         Need::Chat => matches!(role, "server" | "participant" | "owner" | "admin"),
         Need::Layout => matches!(role, "server" | "admin" | "designer"),
         Need::Record => matches!(role, "server" | "admin" | "recorder"),
@@ -250,6 +250,8 @@ async fn every_operation_is_open_to_exactly_the_roles_that_may() {
                 .replace("{identity}", "ann")
                 .replace("{name}", "wide")
                 .replace("{recording}", "rec_0123456789abcdef0123456789abcdef")
+                .replace("{egress}", "eg_0123456789abcdef0123456789abcdef")
+                .replace("{part}", "segment-0.m4s")
                 .replace("{*file}", "mixdown.js")
                 .replace("{file}", "camera-0001.mp4");
             let mut request = call(Method::from_bytes(rule.method.as_bytes()).expect("method"), &path);

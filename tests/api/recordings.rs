@@ -241,17 +241,34 @@ pub struct Process {
 
 impl Process {
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &["--no-demo"], &[])
+    }
+
+    /// With further arguments and settings in the environment.
+    pub fn start_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = taken.local_addr().expect("address");
         drop(taken);
         let mut command = Command::new(env!("CARGO_BIN_EXE_mixdown"));
-        command.args(["serve", "--dev", "--no-demo", "--bind", &address.to_string()]).env_clear().current_dir(folder);
+        command.args(["serve", "--dev", "--bind", &address.to_string()]).args(arguments).env_clear().current_dir(folder);
         command.env("MIXDOWN_RECORDINGS_FOLDER", folder.join("recordings")).env("MIXDOWN_RECORDINGS_RESERVE_BYTES", "0");
-        command.env("MIXDOWN_LOG_FILTER", "error");
+        command.env("MIXDOWN_LOG_FILTER", "error").envs(environment.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs");
         let process = Self { child, address };
         process.until("/readyz", |answer| answer.starts_with("ready"));
         process
+    }
+
+    /// Head, in small letters but for its first line, and body.
+    pub fn fetch(&self, path: &str, range: Option<&str>) -> (String, Vec<u8>) {
+        let range = range.map_or(String::new(), |range| format!("Range: {range}\r\n"));
+        let mut stream = TcpStream::connect(self.address).expect("connected");
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{range}\r\n").as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let head = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+        let body = answer.split_off(head);
+        (String::from_utf8_lossy(&answer).into_owned(), body)
     }
 
     /// The body of an answer; empty where there is none.
@@ -270,7 +287,7 @@ impl Process {
     }
 
     /// Waits for an event, from the start of the server on.
-    fn hears(&self, event: &str) {
+    pub fn hears(&self, event: &str) {
         let mut stream = TcpStream::connect(self.address).expect("connected");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
         stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n").expect("sent");

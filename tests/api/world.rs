@@ -10,6 +10,7 @@ use mixdown::conference::library::Library;
 use mixdown::conference::rights::{Removals, Rights};
 use mixdown::conference::station::Station;
 use mixdown::config::{Config, Key, Mode, Secret};
+use mixdown::egress::Board;
 use mixdown::ids::{ParticipantId, RoomId};
 use mixdown::peer::types::{Answer, CloseReason, Stats};
 use mixdown::room::model::RoomPatch;
@@ -40,8 +41,8 @@ pub fn now() -> Instant {
 }
 
 /// Rooms without media.
-#[derive(Default)]
 pub struct Stage {
+    pub board: Board,
     pub rooms: Arc<Mutex<BTreeMap<RoomId, RoomHandle>>>,
     pub draining: AtomicBool,
     pub removals: Arc<Removals>,
@@ -49,6 +50,20 @@ pub struct Stage {
     /// Answers nothing until told to: for requests in flight.
     pub hold: Arc<tokio::sync::Notify>,
     pub held: AtomicBool,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self {
+            board: Board::new(mixdown::config::Egress::default().settings()),
+            rooms: Arc::default(),
+            draining: AtomicBool::default(),
+            removals: Arc::default(),
+            max_rooms: None,
+            hold: Arc::default(),
+            held: AtomicBool::default(),
+        }
+    }
 }
 
 impl Rooms for Stage {
@@ -103,6 +118,10 @@ impl Rooms for Stage {
 
     fn station(&self) -> Station {
         Station::new(Config::default().ingress.settings())
+    }
+
+    fn board(&self) -> Board {
+        self.board.clone()
     }
 
     fn drain(&self) {
@@ -244,6 +263,8 @@ impl Actor {
             Ask::Ingresses(reply) => drop(reply.send(Ok(Vec::new()))),
             Ask::Ingress { reply, .. } | Ask::PatchIngress { reply, .. } => drop(reply.send(Err(Refusal::NotFound("ingress")))),
             Ask::StopIngress { reply, .. } => drop(reply.send(Err(Refusal::NotFound("ingress")))),
+            Ask::SendOut { reply, .. } => drop(reply.send(Err(Refusal::Busy("there is no egress here".into())))),
+            Ask::EndEgress { reply, .. } => drop(reply.send(Err(Refusal::NotFound("egress")))),
             Ask::Close { reply, .. } => {
                 self.closing = true;
                 drop(reply.send(Ok(())));

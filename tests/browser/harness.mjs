@@ -38,11 +38,14 @@ const CHROMIUM = program(process.env.CHROMIUM_BIN, 'chromium', 'chromium-browser
 const FIREFOX = program(process.env.FIREFOX_BIN, 'firefox-esr', 'firefox');
 const MIXDOWN = program(process.env.MIXDOWN_BIN);
 
+const S3 = process.env.MIXDOWN_TEST_S3 ?? join(root, '.venv', 'bin', 'moto_server');
+
 /** Reasons to skip; false where there is none. */
 export const missing = {
   chromium: CHROMIUM ? false : 'no Chromium is installed (apt-get install chromium)',
   firefox: FIREFOX ? false : 'no Firefox is installed (apt-get install firefox-esr)',
   mixdown: MIXDOWN ? false : 'MIXDOWN_BIN does not name the mixdown program',
+  bucket: existsSync(S3) ? false : `${S3} does not exist (tools/requirements.py tests/requirements.txt installs it)`,
 };
 
 const STUCK_MS = 45_000;
@@ -153,16 +156,31 @@ export async function freePort() {
   return port;
 }
 
+/** An S3 server with a bucket; `env` lets mixdown record into it, and keep nothing itself. */
+export async function bucket() {
+  const at = await freePort();
+  const child = spawn(S3, ['-H', '127.0.0.1', '-p', String(at)], { stdio: 'ignore' });
+  await until('the bucket is made', async () => (await fetch(`http://127.0.0.1:${at}/films`, { method: 'PUT' }).catch(() => null))?.ok, 20_000);
+  const env = {
+    MIXDOWN_RECORDINGS_UPLOAD_URL: 's3://films/here',
+    MIXDOWN_RECORDINGS_UPLOAD_ENDPOINT: `http://127.0.0.1:${at}`,
+    MIXDOWN_RECORDINGS_UPLOAD_ACCESS_KEY_ID: 'example',
+    MIXDOWN_RECORDINGS_UPLOAD_SECRET_ACCESS_KEY: 'sesame',
+    MIXDOWN_RECORDINGS_UPLOAD_KEEP_LOCAL: 'false',
+  };
+  return { env, stop: () => child.kill('SIGKILL') };
+}
+
 /**
  * Starts mixdown and waits until it is ready.
  *
- * @param {{port?: number, args?: string[], key?: string}} [options] - `key`: an API key as `id:secret`, without which rooms are open to anyone
+ * @param {{port?: number, args?: string[], key?: string, env?: Record<string, string>}} [options] - `key`: an API key as `id:secret`, without which rooms are open to anyone
  */
-export async function mixdown({ port, args = [], key } = {}) {
+export async function mixdown({ port, args = [], key, env: more = {} } = {}) {
   const at = port ?? (await freePort());
   const log = openSync(join(artifacts, 'mixdown.log'), 'a');
   const open = key ? [] : ['--dev', '--no-demo'];
-  const own = { ...process.env, MIXDOWN_RECORDINGS_FOLDER: join(artifacts, `recordings-${at}`) };
+  const own = { ...process.env, MIXDOWN_RECORDINGS_FOLDER: join(artifacts, `recordings-${at}`), ...more };
   const env = key ? { ...own, MIXDOWN_AUTH_KEYS: key, MIXDOWN_NET_BIND: '127.0.0.1' } : own;
   const child = spawn(MIXDOWN, ['serve', ...open, '--bind', `127.0.0.1:${at}`, ...args], { stdio: ['ignore', log, log], env });
   const url = `http://127.0.0.1:${at}`;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { artifacts, chromium, missing, mixdown, open, quit, shoot, story, until } from './harness.mjs';
+import { artifacts, bucket, chromium, missing, mixdown, open, quit, shoot, story, until } from './harness.mjs';
 import { load } from './modules.mjs';
 
 const { duration, isOver, lanes, playlist, size } = await load('recordings/format.js');
@@ -34,12 +34,14 @@ test('a playlist is read as ranges of bytes and of time', () => {
 const KEY = 'browser:a-secret-of-the-browser-tests-0123456789';
 
 /** Anybody's server plays the file by itself, one with keys by its fragments. */
-for (const [name, key] of [['of a server that is open', undefined], ['behind a key', KEY]]) {
-  story(`the recordings ${name}`, missing.mixdown || missing.chromium, (test, { before, after }) => {
+const SERVERS = [['of a server that is open', undefined, false], ['behind a key', KEY, false], ['that are in a bucket alone', undefined, true]];
+for (const [name, key, away] of SERVERS) {
+  story(`the recordings ${name}`, missing.mixdown || missing.chromium || (away && missing.bucket), (test, { before, after }) => {
     let server;
     let browser;
     let page;
     let id;
+    let films;
     const api = async (method, path, body) => {
       const headers = { ...(key && { Authorization: `Basic ${btoa(key)}` }), ...(body && { 'Content-Type': 'application/json' }) };
       const response = await fetch(server.url + path, { method, headers, body: body && JSON.stringify(body) });
@@ -51,7 +53,8 @@ for (const [name, key] of [['of a server that is open', undefined], ['behind a k
     const playing = () => page.$eval('video', (video) => ({ at: video.currentTime, length: video.duration, width: video.videoWidth, fault: video.error?.message ?? null }));
 
     before(async () => {
-      server = await mixdown({ key });
+      films = away ? await bucket() : null;
+      server = await mixdown({ key, env: films?.env });
       browser = await chromium();
       const { token } = key ? await api('POST', '/v1/tokens', { identity: 'ann', room: 'past', join: true, subscribe: true, publish: ['audio', 'video', 'data'] }) : {};
       const guest = await open(browser, `${server.url}/r/past${token ? `#token=${token}` : ''}`);
@@ -67,6 +70,7 @@ for (const [name, key] of [['of a server that is open', undefined], ['behind a k
     after(async () => {
       await quit(browser);
       await server?.stop();
+      films?.stop();
     });
 
     if (key) {
@@ -90,9 +94,10 @@ for (const [name, key] of [['of a server that is open', undefined], ['behind a k
       await new Promise((resolve) => setTimeout(resolve, 2500));
       await press('[data-act=stop]');
       await until('it is complete', () => page.$('[data-state=complete]'));
+      if (away) await until('it is in the bucket alone', async () => (await api('GET', `/v1/recordings/${id}`)).upload.local === false);
       await page.goto(`${server.url}/recordings`);
       await until('a thumbnail', () => page.$eval(`[data-id=${id}] img`, (image) => image.naturalWidth > 0).catch(() => false));
-      await shoot(page, `recordings-${key ? 'key' : 'open'}`);
+      await shoot(page, `recordings-${away ? 'away' : key ? 'key' : 'open'}`);
       await press(`[data-id=${id}] a`);
       await until('its picture', async () => (await playing()).width === 1280, 20_000, JSON.stringify);
       const length = (await api('GET', `/v1/recordings/${id}`)).duration_ms / 1000;
@@ -102,7 +107,7 @@ for (const [name, key] of [['of a server that is open', undefined], ['behind a k
       await page.$eval('video', (video) => { video.currentTime = video.duration - 0.7; });
       await until('it ends', () => page.$eval('video', (video) => video.ended), 20_000);
       assert.equal((await playing()).fault, null);
-      await shoot(page, `recording-${key ? 'key' : 'open'}`);
+      await shoot(page, `recording-${away ? 'away' : key ? 'key' : 'open'}`);
     });
 
     test('what happened is told under the picture, and leads to its moment', async () => {
@@ -130,7 +135,7 @@ for (const [name, key] of [['of a server that is open', undefined], ['behind a k
       await until('the list', () => page.$('.recordings'));
       await until('it is gone', async () => (await page.$(`[data-id=${id}]`)) === null);
       assert.equal(await state(), undefined);
-      assert.ok(!readdirSync(join(artifacts, `recordings-${server.port}`)).some((file) => file.includes(id)));
+      await until('its files are gone', () => !readdirSync(join(artifacts, `recordings-${server.port}`)).some((file) => file.includes(id)));
     });
   });
 }

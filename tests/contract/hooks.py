@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SESSION = re.compile(r"pt_[0-9a-f]{32}")
 KEY = re.compile(r"[!-~]([\t -~]*[!-~])?")
 SETTINGS_PATH = "/v1/rooms/{room}"
-FIXED = {"view": "main", "sidebar": "aside", "name": "contract", "webhook": "contract", "code": "validation"}
+FIXED = {"view": "main", "sidebar": "aside", "name": "contract", "webhook": "contract", "code": "validation", "part": "init-0.mp4"}
 
 # Refusals of what a schema allows: rules between fields, and names that are free to choose but must exist.
 BEYOND_CODES = {"bad-cursor", "gone"}
@@ -34,6 +34,8 @@ BEYOND = re.compile(
     r"bytes$|bytes, no control|has no effect|overlaps region|partly off the canvas|would lie off the canvas|regions or groups|another \w+ has this id"
     r"|is not more than|tiles in all|the seat is for one|/overlays/\d+/(text|image): is missing|above 0 and at most 1|: 0 to 1$|nothing in it can be seen"
     r"|no picture of this name|a picture is written as|sides of 16 to 3840|is at most 3840x2160|in one line|is not in the room"
+    r"|is not a URL$|must begin with|must not carry|must write its host|names this machine|no address that may be asked|must be on port|must name an application"
+    r"|needs the program|of an egress are enough|one of hls, whip|\(egress\."
     r"|no view named|is the view itself|is a type of layout by itself|auth\.max_ttl_ms|/room: is missing; only admin"
     r"|exactly one of url, file and picture|/url: |/file: |/picture: |a picture makes no sound"
 )
@@ -121,6 +123,26 @@ def played() -> str:
     return answer.json()["id"]
 
 
+def egresses() -> list[str]:
+    return [item["id"] for item in call("GET", "/v1/egress?limit=1000").json()["items"]]
+
+
+def egress() -> str:
+    """One that runs; it is made where there is none."""
+    found = egresses()
+    if not found:
+        answer = call("POST", f"/v1/rooms/{ROOM}/egress", json={"outputs": [{"hls": {}}, {"images": {"interval_ms": 1000}}]})
+        answer.raise_for_status()
+        found = [answer.json()["id"]]
+    return found[0]
+
+
+def end_egresses() -> None:
+    """So that there is room for another."""
+    for one in egresses():
+        call("DELETE", f"/v1/egress/{one}")
+
+
 KEYS = itertools.count()
 
 
@@ -158,6 +180,10 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     if path.endswith("/ingress") and case.method == "POST" and len(found := ingress()) > 4:
         for each in found:
             call("DELETE", f"/v1/ingress/{each}")
+    if "egress" in fitting:
+        parameters["egress"] = egress()
+    if path.endswith("/egress") and case.method == "POST" and len(egresses()) > 1:
+        end_egresses()
     if {"room", "id"} <= fitting:
         door = path.split("/{id}")[0].replace("{room}", ROOM)
         parameters["id"] = session(door)
@@ -200,7 +226,7 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict) -> N
                 "properties": {"type": {"const": "custom"}, part: parts[part] | {"minItems": 1}}}
 
     for name, schema in schemas.items():
-        if name.startswith(("RoomSettings", "ViewSettings", "NewRoom", "NewView", "NewRecording")):
+        if name.startswith(("RoomSettings", "ViewSettings", "NewRoom", "NewView", "NewRecording", "NewEgress")):
             layout = only(changes if name.endswith("Patch") else parts, "type", "gap")
             schema["properties"]["layout"] = {"oneOf": [layout, {"type": "null"}]}
     view = "/v1/rooms/{room}/views/{view}/layout"

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test or bench may fail loudly")]
 
 mod content;
+mod egress;
 mod faults;
 mod guest;
 mod links;
 mod network;
+mod recording_faults;
 mod recordings;
 mod rooms;
 mod sessions;

@@ -58,8 +58,8 @@ pub fn new() -> NewRecording {
 type Tiles = Vec<(ParticipantId, Option<Code>)>;
 
 /// A recording as a player has it.
-struct Film {
-    manifest: Manifest,
+pub struct Film {
+    pub manifest: Manifest,
     timeline: Timeline,
     /// With their times in milliseconds.
     pictures: Vec<(u64, Arc<I420Frame>)>,
@@ -68,7 +68,7 @@ struct Film {
 }
 
 impl Studio {
-    fn stop(&mut self, id: RecordingId) -> Film {
+    pub fn stop(&mut self, id: RecordingId) -> Film {
         assert_eq!(self.world.act(id, Action::Stop), Ok(State::Stopping));
         self.world.await_end(id);
         self.film(id)

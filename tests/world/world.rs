@@ -10,6 +10,7 @@ use mixdown::conference::rights::Rights;
 use mixdown::conference::station::Station;
 use mixdown::conference::taps::Taps;
 use mixdown::conference::{Action, Conference, Inbox, Input, Parts};
+use mixdown::egress::Board;
 use mixdown::ids::{ParticipantId, RecordingId};
 use mixdown::net::{self, hub};
 use mixdown::peer::types::{Config, Datagram, Kind, Transport};
@@ -57,11 +58,17 @@ pub struct Options {
     pub seed: u64,
     pub canvas: Canvas,
     pub library: Library,
+    pub board: Board,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, canvas: small_canvas(), library: Library::disabled() }
+        Self {
+            seed: 1,
+            canvas: small_canvas(),
+            library: Library::disabled(),
+            board: Board::new(mixdown::config::Egress::default().settings()),
+        }
     }
 }
 
@@ -103,6 +110,7 @@ impl World {
             taps: Arc::clone(&taps),
             library: options.library,
             station: Station::new(mixdown::config::Config::default().ingress.settings()),
+            board: options.board,
             mix: mix_sender,
             inbox: inbox.clone(),
             events,

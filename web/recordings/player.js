@@ -78,11 +78,11 @@ export class Player {
   }
 
   #show(recording) {
-    const { room, state, video } = recording;
+    const { room, state, upload, video } = recording;
     this.title.textContent = `${room}, ${new Date(recording.started_at).toLocaleString()}`;
     const bytes = recording.files.reduce((sum, file) => sum + file.bytes, 0);
     const lost = recording.lost_pictures + recording.lost_packets;
-    const facts = [`view ${recording.view}`, duration(recording.duration_ms), video && `${video.width}×${video.height} ${video.codec}`, bytes > 0 && size(bytes), lost > 0 && `${lost} pictures and packets lost`];
+    const facts = [`view ${recording.view}`, duration(recording.duration_ms), video && `${video.width}×${video.height} ${video.codec}`, bytes > 0 && size(bytes), lost > 0 && `${lost} pictures and packets lost`, upload && [`upload ${upload.state}`, upload.error].filter(Boolean).join(': ')];
     this.facts.textContent = facts.filter(Boolean).join(' · ');
     if (this.#state === state) return;
     this.#state = state;

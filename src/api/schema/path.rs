@@ -72,6 +72,14 @@ pub struct LayoutPath {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
+pub struct EgressPath {
+    /// `eg_` and 32 hexadecimal digits.
+    #[param(pattern = "^eg_[0-9a-f]{32}$")]
+    egress: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
 pub struct RecordingPath {
     /// `rec_` and 32 hexadecimal digits.
     #[param(pattern = "^rec_[0-9a-f]{32}$")]

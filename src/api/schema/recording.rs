@@ -97,6 +97,31 @@ pub struct Recording {
     /// Once it has ended.
     files: Vec<RecordedFile>,
     encryption: Option<BTreeMap<String, serde_json::Value>>,
+    /// Where recordings go to a bucket as well.
+    #[schema(required = false)]
+    upload: RecordingUpload,
+}
+
+#[derive(ToSchema)]
+pub struct RecordingUpload {
+    state: UploadState,
+    /// Of the media's object.
+    url: String,
+    uploaded_bytes: u64,
+    /// Why the last attempt failed; it is repeated by itself.
+    error: Option<String>,
+    /// Whether the media lie on this server too.
+    local: bool,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum UploadState {
+    Waiting,
+    Uploading,
+    Retrying,
+    /// The bucket has confirmed all of it.
+    Complete,
 }
 
 #[derive(ToSchema)]

@@ -20,6 +20,8 @@ pub struct Fragment {
     /// When its first sample begins, and when its last one ends.
     pub start: Ticks,
     pub end: Ticks,
+    /// Its first picture is a keyframe: players can begin here.
+    pub keyframe: bool,
     pub pictures: u32,
     pub packets: u32,
 }
@@ -153,7 +155,9 @@ impl Fragmenter {
         let (start, end) = times.fold((Ticks(u64::MAX), Ticks(0)), |(from, to), time| (from.min(time), to.max(time)));
         let count = |kind| tracks.iter().filter(|run| run.kind == kind).map(|run| run.samples.len() as u32).sum();
         let (pictures, packets) = (count(Kind::Video), count(Kind::Audio));
-        Ok(Some(Fragment { bytes: encode(self.sequence, &tracks)?, start, end, pictures, packets }))
+        let begins = tracks.iter().find(|run| run.kind == Kind::Video).and_then(|run| run.samples.first());
+        let keyframe = begins.is_some_and(|sample| sample.keyframe);
+        Ok(Some(Fragment { bytes: encode(self.sequence, &tracks)?, start, end, keyframe, pictures, packets }))
     }
 }
 

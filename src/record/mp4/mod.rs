@@ -25,6 +25,11 @@ pub use entry::unit;
 
 use std::io;
 
+/// Width and height of a coded keyframe as the encoder gives it; `None`: it is none that a file can hold.
+pub fn picture_size(codec: mixdown_codecs::VideoCodec, keyframe: &[u8]) -> Option<(u16, u16)> {
+    entry::size(&entry::of_keyframe(codec, keyframe).ok()?)
+}
+
 pub const VIDEO_SCALE: u32 = 90_000;
 pub const AUDIO_SCALE: u32 = 48_000;
 /// Track ids in every file.

@@ -24,7 +24,11 @@ impl Tape {
     }
 
     fn handle(&mut self, item: Item) {
-        self.session.handle(item, WALL);
+        self.handle_at(item, WALL);
+    }
+
+    fn handle_at(&mut self, item: Item, wall: SystemTime) {
+        self.session.handle(item, wall);
         while let Some(output) = self.session.poll_output() {
             assert!(self.end.is_none(), "after the end: {output:?}");
             match output {
@@ -145,6 +149,24 @@ fn two_hours_end_with_sound_and_picture_in_step() {
     let (video, audio) = (tape.times(Kind::Video), tape.times(Kind::Audio));
     assert_eq!(video, (0..seconds * 2).map(|half| half * 45_000).collect::<Vec<_>>());
     assert_eq!(audio, (0..seconds * 50).map(|tick| tick * 960).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_clock_of_the_server_that_jumps_moves_neither_picture_nor_sound() {
+    let story = |jump: Duration| {
+        let mut tape = Tape::new(OPTIONS);
+        for (n, medium) in media(0, 6000).into_iter().enumerate() {
+            let item = match medium {
+                Medium::Picture(tick) => Item::Picture { picture: picture(tick), lost: 0 },
+                Medium::Packet(tick) => Item::Packet { packet: packet(tick), lost: 0 },
+            };
+            // Forwards and back, all the time.
+            tape.handle_at(item, WALL + if n % 2 == 0 { jump } else { Duration::ZERO });
+        }
+        let tape = tape.stop();
+        (tape.times(Kind::Video), tape.times(Kind::Audio), tape.end, tape.lines.iter().map(|line| line.at_ms).collect::<Vec<_>>())
+    };
+    assert_eq!(story(Duration::ZERO), story(Duration::from_secs(86_400)));
 }
 
 #[test]

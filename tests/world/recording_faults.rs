@@ -1,0 +1,122 @@
+//! What may befall a recording: a file system that others fill, one without room for a file, a quota.
+
+use crate::guest::Profile;
+use crate::recordings::{new, studio};
+use mixdown::conference::Action;
+use mixdown::conference::handle::Refusal;
+use mixdown::record::mp4::scan;
+use mixdown::record::{Part, Reason, State};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A small file system of its own, gone when it is dropped.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    /// `None`, with a printed reason: this user may not mount.
+    fn mount(place: &Path, options: &str) -> Option<Self> {
+        std::fs::create_dir_all(place).expect("a folder");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(place).output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(Self(place.to_owned())),
+            other => {
+                println!("skipped: no file system can be mounted: {other:?}");
+                None
+            }
+        }
+    }
+
+    /// Takes all the space that is left.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.0.join("somebody else's")).expect("a file");
+        while file.write_all(&[0; 4096]).is_ok() {}
+    }
+
+    fn clear(&self) {
+        std::fs::remove_file(self.0.join("somebody else's")).expect("removed");
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        // Files may be open still: it goes with the last of them.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// A full decode by somebody else's decoder, where there is one.
+fn plays(media: &Path) {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-xerror", "-i"]).arg(media).args(["-f", "null", "-"]);
+    match command.output() {
+        Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => println!("skipped: ffmpeg cannot be run: {error}"),
+    }
+}
+
+#[test]
+fn f34_a_file_system_that_others_fill_ends_the_recording_whole_and_the_room_goes_on() {
+    let (mut place, mut mounted) = (PathBuf::new(), None);
+    let mut studio = studio(vec![Profile::new(1), Profile::vp8(2)], |settings| {
+        place.clone_from(&settings.folder);
+        mounted = Tmpfs::mount(&settings.folder, "size=6m");
+    });
+    let Some(disk) = mounted else { return };
+    let id = studio.world.record(new()).unwrap();
+    studio.world.run_ms(3000);
+    disk.fill();
+    let from = studio.world.now;
+    studio.world.run_ms(2000);
+    let told = studio.world.await_end(id);
+    let last = told.last().unwrap();
+    assert_eq!((last.kind, last.data["reason"].as_str()), ("recording.failed", Some("no_space")));
+    for (viewer, shown) in [(0, 1), (1, 0)] {
+        assert!(studio.world.quality(viewer, shown, from).share > 0.9, "the room goes on");
+    }
+    let manifest = studio.store.manifest(id).unwrap();
+    assert_eq!((manifest.state, manifest.reason), (State::Failed, Some(Reason::NoSpace)));
+    assert!(manifest.duration_ms >= 2000 && manifest.files.iter().any(|file| file.name == "timeline.json"), "{manifest:?}");
+    plays(&place.join(id.to_string()).join("media.mp4"));
+    let refused = studio.world.record(new());
+    assert!(matches!(&refused, Err(Refusal::NoSpace(_))), "{refused:?}");
+    disk.clear();
+    let again = studio.world.record(new()).unwrap();
+    studio.world.run_ms(2000);
+    assert_eq!(studio.stop(again).manifest.state, State::Complete, "where there is space again, recordings are");
+}
+
+#[test]
+fn f34_a_file_system_without_room_for_another_file_refuses_and_leaves_nothing_behind() {
+    let mut mounted = None;
+    // The root, the lock, a folder, and no more.
+    let mut studio = studio(vec![Profile::new(1)], |settings| mounted = Tmpfs::mount(&settings.folder, "size=6m,nr_inodes=4"));
+    let Some(_disk) = mounted else { return };
+    let refused = studio.world.record(new());
+    assert!(matches!(&refused, Err(Refusal::NoSpace(_))), "{refused:?}");
+    assert!(studio.store.list().unwrap().is_empty());
+}
+
+#[test]
+fn f34_a_quota_ends_the_recording_whole_and_gives_its_place_to_the_next_after_a_deletion() {
+    let mut studio = studio(vec![Profile::new(1)], |settings| settings.max_bytes = (1 << 20) + 60_000);
+    let id = studio.world.record(new()).unwrap();
+    let mut told = Vec::new();
+    while told.is_empty() {
+        studio.world.run_ms(1000);
+        told = studio.world.take_events().into_iter().filter(|kind| *kind == "recording.failed").collect();
+        assert!(studio.world.at() < Duration::from_secs(120), "60 kB last that long");
+    }
+    let manifest = studio.store.manifest(id).unwrap();
+    assert_eq!((manifest.state, manifest.reason), (State::Failed, Some(Reason::Quota)));
+    assert!(studio.store.bytes() <= (1 << 20) + 60_000 && manifest.duration_ms > 500, "{manifest:?}");
+    let mut media = Vec::new();
+    studio.store.reader(id, Part::Media).unwrap().read_to_end(&mut media).unwrap();
+    assert!(!scan::scan(media.as_slice()).unwrap().torn);
+    assert!(matches!(studio.world.record(new()), Err(Refusal::NoSpace(_))));
+    studio.store.delete(id).unwrap();
+    let next = studio.world.record(new()).unwrap();
+    studio.world.run_ms(1000);
+    assert!(studio.world.act(next, Action::Stop).is_ok());
+}
