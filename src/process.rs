@@ -57,7 +57,11 @@ pub fn start<A: AsRef<OsStr>>(
     Ok((Child { process, lines }, File::from(out.into_owned_fd()?)))
 }
 
-fn limit(process: &tokio::process::Child, memory_bytes: u64) -> io::Result<()> {
+/// Bounds a child's address space, and lets it write no core dump.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn limit(process: &tokio::process::Child, memory_bytes: u64) -> io::Result<()> {
     let pid = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     for (resource, most) in [(Resource::As, memory_bytes), (Resource::Core, 0)] {
         match prlimit(pid, resource, Rlimit { current: Some(most), maximum: Some(most) }) {

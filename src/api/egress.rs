@@ -16,7 +16,7 @@ use crate::address::check_rtmp;
 use crate::conference::handle::NewEgress;
 use crate::config;
 use crate::egress::target::{Hls, Images, Whip};
-use crate::egress::{self, Output, Shown, Target, find_program};
+use crate::egress::{self, Output, Shown, Target};
 use crate::ids::EgressId;
 use crate::room::MAIN_VIEW;
 use axum::extract::State;
@@ -155,7 +155,7 @@ impl WantedRtmp {
             return Err(("/rtmp/url", format!("at most {MOST_URL} bytes")));
         }
         let stream = check_rtmp(&self.url, private).map_err(|why| ("/rtmp/url", why.to_string()))?;
-        if find_program(ffmpeg).is_none() {
+        if crate::process::find(ffmpeg).is_none() {
             return Err(("/rtmp", format!("needs the program {ffmpeg} (egress.ffmpeg), which is not installed here")));
         }
         Ok(Target::Rtmp(stream))

@@ -24,7 +24,6 @@ mod whip;
 
 pub use board::Board;
 pub use output::{Egress, Output, Shown, Still};
-pub use rtmp::find_program;
 pub use target::Target;
 
 use crate::ids::{EgressId, RoomId};

@@ -8,6 +8,7 @@ use super::life::Reason;
 use super::mux::{self, Mux};
 use super::output::{Output, Work};
 use crate::address::{Rtmp, reach};
+use crate::process;
 use crate::runtime::clock;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,21 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const COMES_UP: Duration = Duration::from_secs(20);
 /// How long it may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
+/// Its address space, in bytes. It copies pictures and encodes sound: a tenth of that.
+const MEMORY: u64 = 1 << 30;
 /// Bytes of its messages that are looked at.
 const MOST_TEXT: u64 = 64 << 10;
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Where the program is, if it is installed: a path, or a name that is looked for as a shell does.
-pub fn find_program(program: &str) -> Option<PathBuf> {
-    if program.contains('/') {
-        return Some(PathBuf::from(program)).filter(|path| path.is_file());
-    }
-    let paths = std::env::var_os("PATH")?;
-    std::env::split_paths(&paths).map(|folder| folder.join(program)).find(|path| path.is_file())
-}
-
 pub async fn run(work: &Work, output: &Output, stream: &Rtmp) -> Reason {
-    let Some(program) = find_program(&work.settings.ffmpeg) else { return Reason::Program };
+    let Some(program) = process::find(&work.settings.ffmpeg) else { return Reason::Program };
     let Some(address) = resolve(stream, work.settings.private_networks).await else { return Reason::Address };
     let mut pipe = Pipe { program, arguments: arguments(stream, address), running: None };
     let mut mux = Mux::new(FRAGMENT);
@@ -161,6 +155,7 @@ impl Running {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().inspect_err(|error| tracing::error!(%error, "ffmpeg cannot be run")).ok()?;
+        process::limit(&child, MEMORY).inspect_err(|error| tracing::error!(%error, "ffmpeg cannot be bounded")).ok()?;
         let (input, progress, messages) = (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
         let (tell, works) = watch::channel(false);
         tokio::spawn(follow(progress, tell));
@@ -252,12 +247,5 @@ mod tests {
         ] {
             assert_eq!(kind(line), reason, "{line}");
         }
-    }
-
-    #[test]
-    fn a_program_is_found_as_a_shell_finds_it() {
-        assert!(find_program("sh").is_some());
-        assert!(find_program("/bin/sh").is_some());
-        assert_eq!(find_program("no-such-program-anywhere"), None);
     }
 }
