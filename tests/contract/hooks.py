@@ -36,7 +36,7 @@ BEYOND = re.compile(
     r"|no picture of this name|a picture is written as|sides of 16 to 3840|is at most 3840x2160|in one line|is not in the room"
     r"|is not a URL$|must begin with|must not carry|must write its host|names this machine|no address that may be asked|must be on port|must name an application"
     r"|needs the program|of an egress are enough|one of hls, whip|\(egress\."
-    r"|no view named|is the view itself|is a type of layout by itself|auth\.max_ttl_ms|/room: is missing; only admin"
+    r"|no view named|is the view itself|is a type of layout by itself|with tracks each there is no composite|auth\.max_ttl_ms|/room: is missing; only admin"
     r"|exactly one of url, file and picture|/url: |/file: |/picture: |a picture makes no sound"
 )
 

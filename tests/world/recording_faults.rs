@@ -66,6 +66,11 @@ fn f34_a_file_system_that_others_fill_ends_the_recording_whole_and_the_room_goes
     let Some(disk) = mounted else { return };
     let id = studio.world.record(new()).unwrap();
     studio.world.run_ms(3000);
+    // The writer is a thread in real time: it has to have come to the second fragment.
+    let media = place.join(id.to_string()).join("media.mp4");
+    while std::fs::metadata(&media).expect("media").len() < 40_000 {
+        std::thread::yield_now();
+    }
     disk.fill();
     let from = studio.world.now;
     studio.world.run_ms(2000);
@@ -78,7 +83,7 @@ fn f34_a_file_system_that_others_fill_ends_the_recording_whole_and_the_room_goes
     let manifest = studio.store.manifest(id).unwrap();
     assert_eq!((manifest.state, manifest.reason), (State::Failed, Some(Reason::NoSpace)));
     assert!(manifest.duration_ms >= 2000 && manifest.files.iter().any(|file| file.name == "timeline.json"), "{manifest:?}");
-    plays(&place.join(id.to_string()).join("media.mp4"));
+    plays(&media);
     let refused = studio.world.record(new());
     assert!(matches!(&refused, Err(Refusal::NoSpace(_))), "{refused:?}");
     disk.clear();
