@@ -1,7 +1,7 @@
 //! Participants' own tracks, as they are received: next to a recording's composite or in its place.
 //!
 //! Each stretch of a track is a fragmented MP4 of its own, beside the composite: a new one begins where codec, size or orientation change,
-//! for players take one sample entry alone. Times in a file begin at zero; [`Stretch::offset_us`] says when that is on the recording's
+//! for players take one sample entry alone. Times in a file begin at zero; its `offset_us` says when that is on the recording's
 //! clock, which the composite's times count in too. Nothing is transcoded, and no decoder runs for it.
 //!
 //! Promises: a file of pictures begins with a keyframe, and what was lost is followed by one; sound is in order; senders' clocks are followed
