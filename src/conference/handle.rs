@@ -1,7 +1,7 @@
 //! What the HTTP side may ask of a running room. Every method sends one command and awaits one reply.
 
 use super::Action;
-use super::ingress::{IngressPatch, NewIngress};
+use super::ingress::{self, IngressPatch, NewIngress};
 use super::rights::Rights;
 use super::station::Ingress;
 use crate::egress;
@@ -132,7 +132,7 @@ pub struct ParticipantView {
     pub etag: Option<String>,
 }
 
-type Answerer<T> = tokio::sync::oneshot::Sender<Result<T, Refusal>>;
+pub(super) type Answerer<T> = tokio::sync::oneshot::Sender<Result<T, Refusal>>;
 /// Waits for a recording to begin.
 pub type StartReply = Answerer<Manifest>;
 
@@ -259,26 +259,7 @@ pub enum Request {
         action: Action,
         reply: Answerer<Manifest>,
     },
-    Play {
-        ingress: Box<NewIngress>,
-        reply: Answerer<Ingress>,
-    },
-    Ingresses(Answerer<Vec<Ingress>>),
-    Ingress {
-        ingress: IngressId,
-        reply: Answerer<Ingress>,
-    },
-    PatchIngress {
-        ingress: IngressId,
-        patch: Box<IngressPatch>,
-        if_match: Option<u64>,
-        reply: Answerer<Ingress>,
-    },
-    StopIngress {
-        ingress: IngressId,
-        if_match: Option<u64>,
-        reply: Answerer<()>,
-    },
+    Ingress(ingress::Request),
     SendOut {
         egress: Box<NewEgress>,
         reply: Answerer<egress::Shown>,
@@ -424,23 +405,24 @@ impl RoomHandle {
 
     /// Begins to play something.
     pub async fn play(&self, ingress: NewIngress) -> Result<Ingress, Refusal> {
-        self.ask(|reply| Request::Play { ingress: Box::new(ingress), reply }).await
+        self.ask(|reply| Request::Ingress(ingress::Request::Play { ingress: Box::new(ingress), reply })).await
     }
 
     pub async fn ingresses(&self) -> Result<Vec<Ingress>, Refusal> {
-        self.ask(Request::Ingresses).await
+        self.ask(|reply| Request::Ingress(ingress::Request::List(reply))).await
     }
 
     pub async fn ingress(&self, ingress: IngressId) -> Result<Ingress, Refusal> {
-        self.ask(|reply| Request::Ingress { ingress, reply }).await
+        self.ask(|reply| Request::Ingress(ingress::Request::Get { ingress, reply })).await
     }
 
     pub async fn patch_ingress(&self, ingress: IngressId, patch: IngressPatch, if_match: Option<u64>) -> Result<Ingress, Refusal> {
-        self.ask(|reply| Request::PatchIngress { ingress, patch: Box::new(patch), if_match, reply }).await
+        let patch = Box::new(patch);
+        self.ask(|reply| Request::Ingress(ingress::Request::Patch { ingress, patch, if_match, reply })).await
     }
 
     pub async fn stop_ingress(&self, ingress: IngressId, if_match: Option<u64>) -> Result<(), Refusal> {
-        self.ask(|reply| Request::StopIngress { ingress, if_match, reply }).await
+        self.ask(|reply| Request::Ingress(ingress::Request::Stop { ingress, if_match, reply })).await
     }
 
     pub async fn send_out(&self, egress: NewEgress) -> Result<egress::Shown, Refusal> {

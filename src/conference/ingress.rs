@@ -4,7 +4,8 @@
 //! room: where everybody has left, it ends with it.
 
 use super::Conference;
-use super::handle::Refusal;
+use super::handle::{Answerer, Refusal};
+use super::requests::answer;
 use super::station::{Ingress, Show, Station, Ticket};
 use super::{Inbox, Input};
 use crate::ids::{IngressId, ParticipantId, Source, TrackId};
@@ -22,6 +23,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// What the API asks of a room's ingresses.
+#[derive(Debug)]
+pub enum Request {
+    Play { ingress: Box<NewIngress>, reply: Answerer<Ingress> },
+    List(Answerer<Vec<Ingress>>),
+    Get { ingress: IngressId, reply: Answerer<Ingress> },
+    Patch { ingress: IngressId, patch: Box<IngressPatch>, if_match: Option<u64>, reply: Answerer<Ingress> },
+    Stop { ingress: IngressId, if_match: Option<u64>, reply: Answerer<()> },
+}
 
 /// A request to play something.
 #[derive(Debug, Clone)]
@@ -88,7 +99,17 @@ impl Report for Inbox {
 
 impl Conference {
     /// Begins to play; the participant appears when it is known what there is to see and hear.
-    pub(super) fn play(&mut self, new: NewIngress) -> Result<Ingress, Refusal> {
+    pub(super) fn handle_ingress(&mut self, request: Request) {
+        match request {
+            Request::Play { ingress, reply } => answer(reply, self.play(*ingress)),
+            Request::List(reply) => answer(reply, Ok(self.ingresses())),
+            Request::Get { ingress, reply } => answer(reply, self.ingress(ingress)),
+            Request::Patch { ingress, patch, if_match, reply } => answer(reply, self.change_ingress(ingress, *patch, if_match)),
+            Request::Stop { ingress, if_match, reply } => answer(reply, self.stop_ingress(ingress, if_match)),
+        }
+    }
+
+    fn play(&mut self, new: NewIngress) -> Result<Ingress, Refusal> {
         let name = display_name(&new.name)?;
         let most = self.ingresses.station.settings().max_per_room;
         if self.ingresses.playing.len() >= most {
@@ -142,11 +163,11 @@ impl Conference {
         }
     }
 
-    pub(super) fn ingresses(&self) -> Vec<Ingress> {
+    fn ingresses(&self) -> Vec<Ingress> {
         self.ingresses.playing.values().map(|playing| self.standing(playing)).collect()
     }
 
-    pub(super) fn ingress(&self, id: IngressId) -> Result<Ingress, Refusal> {
+    fn ingress(&self, id: IngressId) -> Result<Ingress, Refusal> {
         self.ingresses.playing.get(&id).map(|playing| self.standing(playing)).ok_or(Refusal::NotFound("ingress"))
     }
 
@@ -160,7 +181,7 @@ impl Conference {
     }
 
     /// Plays, pauses, moves and amplifies, all of it or nothing.
-    pub(super) fn change_ingress(&mut self, id: IngressId, patch: IngressPatch, if_match: Option<u64>) -> Result<Ingress, Refusal> {
+    fn change_ingress(&mut self, id: IngressId, patch: IngressPatch, if_match: Option<u64>) -> Result<Ingress, Refusal> {
         let now = self.now;
         let playing = self.ingresses.playing.get_mut(&id).ok_or(Refusal::NotFound("ingress"))?;
         let etag = playing.ingress.etag;

@@ -45,7 +45,7 @@ fn no_view(error: Error) -> Refusal {
 }
 
 /// Nobody waits for the answer any more: that is their choice.
-fn answer<T>(reply: oneshot::Sender<Result<T, Refusal>>, result: Result<T, Refusal>) {
+pub(super) fn answer<T>(reply: oneshot::Sender<Result<T, Refusal>>, result: Result<T, Refusal>) {
     let _ = reply.send(result);
 }
 
@@ -107,10 +107,7 @@ impl Conference {
             }
             Request::Sidebars(reply) => answer(reply, Ok(self.room.sidebars())),
             Request::PutSidebar { name, settings, expect, reply } => answer(reply, self.put_sidebar(&name, settings, expect)),
-            Request::DeleteSidebar { name, expect, reply } => {
-                let deleted = self.room.delete_sidebar(&name, expect);
-                answer(reply, deleted.map_err(Refusal::from));
-            }
+            Request::DeleteSidebar { name, expect, reply } => answer(reply, self.room.delete_sidebar(&name, expect).map_err(Refusal::from)),
             Request::Audience { view, reply } => {
                 answer(reply, self.room.audience(&view).map(Box::new).map_err(|_| Refusal::NotFound("view")));
             }
@@ -121,26 +118,10 @@ impl Conference {
             Request::Banner { view, text, time, reply } => answer(reply, self.banner(view, text, time)),
             Request::Snapshot { view, reply } => self.snapshot(view, reply),
             Request::Record { recording, reply } => self.record(*recording, reply),
-            Request::ActOnRecording { recording, action, reply } => {
-                let done = self.act_on_recording(recording, action);
-                answer(reply, done);
-            }
-            Request::Play { ingress, reply } => {
-                let begun = self.play(*ingress);
-                answer(reply, begun);
-            }
-            Request::Ingresses(reply) => answer(reply, Ok(self.ingresses())),
-            Request::Ingress { ingress, reply } => answer(reply, self.ingress(ingress)),
-            Request::PatchIngress { ingress, patch, if_match, reply } => answer(reply, self.change_ingress(ingress, *patch, if_match)),
-            Request::StopIngress { ingress, if_match, reply } => answer(reply, self.stop_ingress(ingress, if_match)),
-            Request::SendOut { egress, reply } => {
-                let begun = self.send_out(*egress);
-                answer(reply, begun);
-            }
-            Request::EndEgress { egress, reply } => {
-                let ended = self.end_egress(egress);
-                answer(reply, ended);
-            }
+            Request::ActOnRecording { recording, action, reply } => answer(reply, self.act_on_recording(recording, action)),
+            Request::Ingress(request) => self.handle_ingress(request),
+            Request::SendOut { egress, reply } => answer(reply, self.send_out(*egress)),
+            Request::EndEgress { egress, reply } => answer(reply, self.end_egress(egress)),
             Request::Close { reason, reply } => {
                 self.stop_ingresses();
                 let shutdown = reason == CloseReason::Shutdown;

@@ -6,6 +6,7 @@ use http_body_util::BodyExt;
 use mixdown::api::{self, App, Clock, Rooms};
 use mixdown::conference::directory::Created;
 use mixdown::conference::handle::{Joined, ParticipantView, Refusal, Request as Ask, RoomEvent, RoomHandle};
+use mixdown::conference::ingress;
 use mixdown::conference::library::Library;
 use mixdown::conference::rights::{Removals, Rights};
 use mixdown::conference::station::Station;
@@ -259,10 +260,14 @@ impl Actor {
             Ask::Record { reply, .. } | Ask::ActOnRecording { reply, .. } => {
                 drop(reply.send(Err(Refusal::Conflict("nothing is recorded here".into()))))
             }
-            Ask::Play { reply, .. } => drop(reply.send(Err(Refusal::Conflict("nothing is played here".into())))),
-            Ask::Ingresses(reply) => drop(reply.send(Ok(Vec::new()))),
-            Ask::Ingress { reply, .. } | Ask::PatchIngress { reply, .. } => drop(reply.send(Err(Refusal::NotFound("ingress")))),
-            Ask::StopIngress { reply, .. } => drop(reply.send(Err(Refusal::NotFound("ingress")))),
+            Ask::Ingress(ask) => match ask {
+                ingress::Request::Play { reply, .. } => drop(reply.send(Err(Refusal::Conflict("nothing is played here".into())))),
+                ingress::Request::List(reply) => drop(reply.send(Ok(Vec::new()))),
+                ingress::Request::Get { reply, .. } | ingress::Request::Patch { reply, .. } => {
+                    drop(reply.send(Err(Refusal::NotFound("ingress"))))
+                }
+                ingress::Request::Stop { reply, .. } => drop(reply.send(Err(Refusal::NotFound("ingress")))),
+            },
             Ask::SendOut { reply, .. } => drop(reply.send(Err(Refusal::Busy("there is no egress here".into())))),
             Ask::EndEgress { reply, .. } => drop(reply.send(Err(Refusal::NotFound("egress")))),
             Ask::Close { reply, .. } => {
