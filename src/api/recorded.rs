@@ -105,7 +105,7 @@ async fn serve(store: &Store, id: RecordingId, served: Served, headers: &HeaderM
 fn open(store: &Store, id: RecordingId, fragmented: bool) -> Result<(Media, u64, u64), Refusal> {
     let media = store.media(id)?;
     let (begin, bytes) = match &media {
-        Media::Local(file) => (if fragmented { store.fragments(id)? } else { 0 }, file.metadata()?.len()),
+        Media::Local(file) => (if fragmented { Store::fragments(file)? } else { 0 }, file.metadata()?.len()),
         Media::Remote { bytes, fragments } => (if fragmented { *fragments } else { 0 }, *bytes),
     };
     Ok((media, begin, bytes.saturating_sub(begin)))

@@ -54,6 +54,9 @@ pub fn run(args: &Compose) -> ExitCode {
         bar.set_message(format!("{}:{:02}", total_ms / 60_000, total_ms / 1000 % 60));
         bar.set_position(done_ms);
     };
+    if args.output.file_name().is_none() || args.output.is_dir() {
+        return fail(2, format_args!("{}: is no file; name one with -o", args.output.display()));
+    }
     let made = compose::compose(&args.folder, &options, &args.output, begun, &mut progress);
     bar.finish_and_clear();
     let summary = match made {
@@ -76,7 +79,11 @@ fn layout(text: &str) -> Result<Layout, String> {
     let path = Path::new(text);
     if path.is_file() {
         let json = std::fs::read_to_string(path).map_err(|error| format!("{text}: cannot be read: {error}"))?;
-        return serde_json::from_str(&json).map_err(|error| format!("{text}: {error}"));
+        let layout: Layout = serde_json::from_str(&json).map_err(|error| format!("{text}: {error}"))?;
+        return match layout.faults().first() {
+            Some(fault) => Err(format!("{text}: {}: {}", fault.pointer, fault.detail)),
+            None => Ok(layout),
+        };
     }
     serde_json::from_value(json!({"type": text})).map_err(|error| format!("neither a file nor a kind of layout: {error}"))
 }

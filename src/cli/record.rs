@@ -15,6 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Requests that take longer have failed; a download only where nothing comes for so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 const EVERY: Duration = Duration::from_secs(1);
+/// So many in a row say nothing yet.
+const MOST_FAILURES: u32 = 10;
 /// How often a recording that was stopped is asked whether it is closed, and how many times.
 const CLOSING: (Duration, u32) = (Duration::from_millis(250), 480);
 
@@ -51,6 +53,9 @@ pub async fn run(args: Record) -> Result<(), String> {
     let server = Server { client, base: args.url.clone(), token: args.token.clone() };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    // The second one ends also what the first has begun.
+    let both = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+    let (mut interrupt_again, mut terminate_again) = both.map_err(|error| error.to_string())?;
     let begun = server.json(Method::POST, &format!("v1/rooms/{}/recordings", args.room), Some(json!({"view": args.view}))).await?;
     let id = begun["id"].as_str().ok_or("the server's answer names no recording; is it a Mixdown?")?.to_owned();
     let line = Line::new(args.json);
@@ -62,12 +67,21 @@ pub async fn run(args: Record) -> Result<(), String> {
         }
     };
     tokio::pin!(stop);
+    let mut failures = 0;
     let ended = loop {
         tokio::select! {
             () = &mut stop => break false,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let now = server.recording(&id).await?;
+        let now = match server.recording(&id).await {
+            Ok(now) => now,
+            Err(_) if failures < MOST_FAILURES => {
+                failures += 1;
+                continue;
+            }
+            Err(error) => return Err(left(&id, &error)),
+        };
+        failures = 0;
         line.show(&now, server.bytes(&id).await);
         if is_final(&now) {
             break true;
@@ -77,8 +91,16 @@ pub async fn run(args: Record) -> Result<(), String> {
         // It may have ended in this moment: then there is nothing to stop.
         let _ = server.json(Method::POST, &format!("v1/recordings/{id}/stop"), None).await;
     }
-    let manifest = server.closed(&id, &line).await?;
-    let bytes = server.download(&id, &manifest, &args.output).await?;
+    let fetched = async {
+        let manifest = server.closed(&id, &line).await?;
+        let bytes = server.download(&id, &manifest, &args.output).await?;
+        Ok::<_, String>((manifest, bytes))
+    };
+    let (manifest, bytes) = tokio::select! {
+        fetched = fetched => fetched.map_err(|error| left(&id, &error))?,
+        _ = interrupt_again.recv() => return Err(left(&id, "interrupted")),
+        _ = terminate_again.recv() => return Err(left(&id, "interrupted")),
+    };
     line.end();
     let duration_ms = manifest["duration_ms"].as_u64().unwrap_or_default();
     let shown = args.output.display().to_string();
@@ -181,6 +203,11 @@ impl Server {
         file.sync_all().await.map_err(|error| error.to_string())?;
         Ok((bytes, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
     }
+}
+
+/// What went wrong, and that the recording may still run.
+fn left(id: &str, error: &str) -> String {
+    format!("{error}; {id} is on the server, and may still run: POST /v1/recordings/{id}/stop ends it")
 }
 
 fn is_final(recording: &Value) -> bool {

@@ -74,6 +74,9 @@ fn list(place: &Place, folder: &Path) -> ExitCode {
 }
 
 fn repair(place: &Place, folder: &Path) -> ExitCode {
+    if folder.join("manifest.json").is_file() {
+        return fail(2, format_args!("{}: is one recording; name the folder around it", folder.display()));
+    }
     let settings = match place.settings.load() {
         Ok(config) => mixdown::record::Settings { folder: folder.to_owned(), ..config.recordings.settings() },
         Err(fault) => return fail(2, fault),
@@ -113,7 +116,8 @@ fn verify_all(place: &Place, folder: &Path) -> ExitCode {
             Err(error) => return fail(1, format_args!("{}: cannot be read: {error}", folder.display())),
         }
     };
-    let running = verify::is_in_use(if is_one { folder.parent().unwrap_or(folder) } else { folder });
+    let around = folder.canonicalize().ok().and_then(|whole| whole.parent().map(Path::to_owned));
+    let running = verify::is_in_use(around.as_deref().filter(|_| is_one).unwrap_or(folder));
     let (mut reports, mut bad, mut open) = (Vec::new(), 0, false);
     for one in &folders {
         let findings = match verify::verify(one, running) {

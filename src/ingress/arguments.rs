@@ -7,8 +7,12 @@ use std::time::Duration;
 
 /// Containers and streams that are read; no playlists of files, no devices, no scripts.
 const FORMATS: &str = "mov,mp4,m4a,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,wav,w64,mp3,aac,ac3,eac3,flac,aiff,caf,asf,mxf,nut,yuv4mpegpipe,ivf,h264,hevc,mjpeg,mpjpeg,amr,opus";
-/// With those that name others, which the protocols below bound.
-const STREAMS: &str = "hls,applehttp,rtsp,rtp,sdp";
+const PLAYLISTS: &str = "hls,applehttp";
+const SESSIONS: &str = "rtsp,rtp,sdp";
+/// What playlists may name. ffmpeg's take whatever begins with `http` and stands here: `httpproxy`, by which it reaches `https`, would be a way
+/// around the relay, to any address.
+const PLAIN: &str = "http,tcp,crypto";
+const SECURE: &str = "http,https,httpproxy,tcp,tls,crypto";
 
 /// The arguments for playing `media` from `from` on; without `pictures`, its sound alone is decoded. Of a URL, RTSP's must carry an address that was checked; others go through the relay.
 pub fn arguments(settings: &Settings, media: &Media, from: Duration, pictures: bool) -> Vec<OsString> {
@@ -23,12 +27,18 @@ pub fn arguments(settings: &Settings, media: &Media, from: Duration, pictures: b
     match media {
         Media::File(_) => tell(&["-protocol_whitelist", "file", "-format_whitelist", FORMATS]),
         Media::Url(target) => {
-            let formats = format!("{FORMATS},{STREAMS}");
-            tell(&["-format_whitelist", &formats]);
+            let (more, protocols) = match () {
+                () if target.is_rtsp() => (SESSIONS, "rtsp,rtsps,rtp,tcp,tls"),
+                () if settings.private => (PLAYLISTS, SECURE),
+                () if target.is_playlist() => (PLAYLISTS, PLAIN),
+                () => ("", SECURE),
+            };
+            let formats = format!("{FORMATS},{more}");
+            tell(&["-format_whitelist", formats.trim_end_matches(','), "-protocol_whitelist", protocols]);
             if target.is_rtsp() {
-                tell(&["-protocol_whitelist", "rtsp,rtsps,rtp,tcp,tls", "-rtsp_transport", "tcp", "-timeout", &timeout]);
+                tell(&["-rtsp_transport", "tcp", "-timeout", &timeout]);
             } else {
-                tell(&["-protocol_whitelist", "http,https,httpproxy,tcp,tls,crypto", "-rw_timeout", &timeout]);
+                tell(&["-rw_timeout", &timeout]);
                 if target.is_https() {
                     tell(&["-tls_verify", "1"]);
                 }
@@ -91,7 +101,11 @@ mod tests {
         assert_eq!(after(&file, "-protocol_whitelist").as_deref(), Some("file"));
         assert!(!after(&file, "-format_whitelist").unwrap().contains("hls"), "a playlist would name other files");
         let url = |text: &str| words(&Media::Url(Target::parse(&Settings::default(), text).unwrap()), Duration::ZERO);
-        let web = url("https://example.org/live.m3u8");
+        let list = url("http://example.org/live.m3u8");
+        assert!(after(&list, "-format_whitelist").unwrap().contains("hls"));
+        assert_eq!(after(&list, "-protocol_whitelist").as_deref(), Some("http,tcp,crypto"), "no way around the relay");
+        let web = url("https://example.org/film.mp4");
+        assert!(!after(&web, "-format_whitelist").unwrap().contains("hls"), "a film that turns out to be a playlist");
         assert_eq!(after(&web, "-tls_verify").as_deref(), Some("1"));
         let (web, camera) = (after(&web, "-protocol_whitelist").unwrap(), url("rtsp://example.org/cam"));
         assert!(web.split(',').all(|protocol| !["file", "data", "concat", "unix", "pipe", "subfile"].contains(&protocol)), "{web}");

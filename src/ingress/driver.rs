@@ -187,6 +187,10 @@ impl Driver {
 
     /// Does what is due. `Some`: it is over.
     fn step(&mut self, now: Instant) -> Option<(State, String)> {
+        if let Some(child) = self.child.as_mut().filter(|_| !self.queue.wants(now)) {
+            // It is not read: it can say nothing.
+            child.heard = now;
+        }
         self.play(now);
         self.outlets.show_again(now);
         if matches!(self.media, Media::Picture(_)) {
@@ -231,7 +235,7 @@ impl Driver {
         if self.cue && !self.transport.playing {
             if let Some(frame) = self.queue.peek().cloned() {
                 self.outlets.show(frame, now, now);
-                self.cue = false;
+                (self.cue, self.reason) = (false, None);
             }
             return;
         }
@@ -242,6 +246,7 @@ impl Driver {
                 child.flows.get_or_insert(now);
             }
         }
+        self.forgive(now);
         if self.queue.runs_dry(now) {
             self.transport.hold(now);
         }
@@ -258,6 +263,8 @@ impl Driver {
             Command::Play => self.transport.playing = true,
             Command::Pause => {
                 self.transport.pause(now);
+                // Nothing is tried any more.
+                (self.reason, self.tries, self.failing_since) = (None, 0, None);
                 self.drop_child();
             }
             Command::Seek(position) => {
@@ -319,6 +326,13 @@ impl Driver {
                 None
             }
             Err(error) => self.fail(format!("{}: {error}", self.settings.ffmpeg), now),
+        }
+    }
+
+    /// What has flowed for a while has recovered from what failed before.
+    fn forgive(&mut self, now: Instant) {
+        if self.child.as_ref().and_then(|child| child.flows).is_some_and(|since| since + RECOVERED <= now) {
+            (self.tries, self.failing_since) = (0, None);
         }
     }
 
@@ -419,10 +433,7 @@ impl Driver {
 
     /// It broke off: it is tried again from where it stood, or given up.
     fn fail(&mut self, reason: String, now: Instant) -> Option<(State, String)> {
-        let flowed = self.child.as_ref().and_then(|child| child.flows).is_some_and(|since| since + RECOVERED <= now);
-        if flowed {
-            (self.tries, self.failing_since) = (0, None);
-        }
+        self.forgive(now);
         self.drop_child();
         self.transport.hold(now);
         metrics::counter!("mixdown_ingress_failures_total").increment(1);

@@ -39,9 +39,17 @@ impl Relay {
     }
 }
 
+/// After an error of the listener.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
+
 async fn run(listener: TcpListener, private: bool) {
     let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: it comes again, and is not spun on.
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        };
         while connections.try_join_next().is_some() {}
         if connections.len() < MOST {
             connections.spawn(serve(stream, private));

@@ -39,6 +39,8 @@ pub enum Refused {
     Url,
     #[error("names this machine, its network, or no address that may be asked (ingress.allow_private_networks)")]
     Address,
+    #[error("a playlist over https may lead anywhere: name it with http://, or set ingress.allow_private_networks")]
+    Playlist,
     #[error("the name cannot be resolved")]
     Unknown,
 }
@@ -74,7 +76,17 @@ impl Target {
         if numeric.is_ok_and(|ip| !reach(ip).is_allowed(settings.private)) {
             return Err(Refused::Address);
         }
-        Ok(Self(url))
+        let target = Self(url);
+        if target.is_https() && target.is_playlist() && !settings.private {
+            return Err(Refused::Playlist);
+        }
+        Ok(target)
+    }
+
+    /// Whether its name says that it is a playlist: others are not taken for one.
+    pub fn is_playlist(&self) -> bool {
+        let path = self.0.path().to_ascii_lowercase();
+        path.ends_with(".m3u8") || path.ends_with(".m3u")
     }
 
     pub fn is_rtsp(&self) -> bool {
@@ -197,6 +209,9 @@ mod tests {
         let private = Settings { private: true, ..settings.clone() };
         assert!(Target::parse(&private, "http://127.0.0.1/").is_ok());
         assert_eq!(Target::parse(&private, "http://169.254.169.254/"), Err(Refused::Address), "never");
+        assert_eq!(Target::parse(&settings, "https://example.org/a/Live.M3U8?x"), Err(Refused::Playlist));
+        assert!(Target::parse(&settings, "http://example.org/live.m3u8").is_ok_and(|target| target.is_playlist()));
+        assert!(Target::parse(&Settings { private: true, ..settings.clone() }, "https://example.org/live.m3u8").is_ok());
         assert_eq!(Target::parse(&Settings { urls: false, ..settings }, "http://example.org/"), Err(Refused::NoUrls));
     }
 

@@ -5,6 +5,7 @@
 
 use super::mp4::Bytes;
 use rustix::fs::{AtFlags, Dir, FallocateFlags, Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -167,8 +168,13 @@ impl Disk for Local {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::APPEND;
-        let file = File::from(rustix::fs::openat(&self.folder, name, flags, Mode::empty())?);
+        let open = |how| rustix::fs::openat(&self.folder, name, how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
+        // A backup, or somebody else's folder, can be looked at all the same.
+        let opened = match open(OFlags::RDWR | OFlags::APPEND) {
+            Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => open(OFlags::RDONLY),
+            opened => opened,
+        };
+        let file = File::from(opened?);
         if file.metadata()?.is_file() { Ok(Box::new(LocalFile(file))) } else { Err(io::ErrorKind::InvalidInput.into()) }
     }
 

@@ -179,9 +179,9 @@ impl Store {
         playlist::write(&mp4::From(&file, begin), media, ended).map_err(unreadable)
     }
 
-    /// Where in the media file its fragmented form begins; it goes to the end.
-    pub fn fragments(&self, id: RecordingId) -> Result<u64, Refusal> {
-        scan::fragments(&self.reader(id, Part::Media)?).map_err(unreadable)
+    /// Where in a media file its fragmented form begins; it goes to the end.
+    pub fn fragments(media: &File) -> Result<u64, Refusal> {
+        scan::fragments(media).map_err(unreadable)
     }
 
     /// Participants' own tracks, so far where it runs.
@@ -225,7 +225,8 @@ impl Store {
     pub fn delete(&self, id: RecordingId) -> Result<(), Refusal> {
         let name = id.to_string();
         let folder = self.folder(id)?;
-        let is_sent = uploads::is_sent(&folder);
+        // With a bucket it may just be about to be.
+        let is_sent = self.bucket().is_some() || uploads::is_sent(&folder);
         let gone = format!("{}{name}", if is_sent { uploads::ERASED } else { DELETED });
         {
             let running = self.running();

@@ -6,6 +6,7 @@ use super::disk::{self, Local, MANIFEST, MEDIA};
 use super::manifest::Manifest;
 use super::mp4::{self, scan};
 use super::tracks::files;
+use super::upload::Upload;
 use super::writer::checksum;
 use crate::ids::RecordingId;
 use serde::Serialize;
@@ -70,7 +71,10 @@ pub fn verify(folder: &Path, running: bool) -> io::Result<Vec<Finding>> {
         }
         return Ok(findings);
     }
-    for file in &manifest.files {
+    // Its media may lie in a bucket alone.
+    let remote = Upload::read(&disk)?.is_some_and(|upload| upload.remote.is_some()) && disk.reader(MEDIA).is_err();
+    let here = |name: &str| !(remote && name == MEDIA);
+    for file in manifest.files.iter().filter(|file| here(&file.name)) {
         match checksum(&disk, &file.name) {
             Err(error) => find(&file.name, format!("cannot be read: {error}")),
             Ok(found) if found.bytes != file.bytes => find(&file.name, format!("has {} bytes and should have {}", found.bytes, file.bytes)),
@@ -80,7 +84,7 @@ pub fn verify(folder: &Path, running: bool) -> io::Result<Vec<Finding>> {
     }
     let tracks = files::list(&disk).unwrap_or_default();
     let listed = tracks.iter().map(|track| track.begun.file.as_str());
-    for name in manifest.tracks.has_composite().then_some(MEDIA).into_iter().chain(listed) {
+    for name in manifest.tracks.has_composite().then_some(MEDIA).into_iter().filter(|name| here(name)).chain(listed) {
         if !manifest.files.iter().any(|file| file.name == name) {
             find(name, "is not in the manifest".into());
         } else if let Err(problem) = plays(&disk, name) {
@@ -145,5 +149,20 @@ mod tests {
         let all = list(folder.path()).unwrap();
         assert_eq!((all.len(), all[0].id, is_in_use(folder.path())), (1, id, false));
         assert!(list(&folder.path().join("nowhere")).is_err() && !folder.path().join("nowhere").exists());
+    }
+
+    #[test]
+    fn media_that_lie_in_a_bucket_alone_are_not_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Local::root(folder.path()).unwrap();
+        let mut manifest = Manifest::new(RecordingId(7), &"standup".parse().unwrap(), "main", "2026-11-23T00:00:00Z".into());
+        disk.create(MEDIA).unwrap().append(b"film").unwrap();
+        manifest.state = Reason::Requested.state();
+        manifest.files = vec![checksum(&disk, MEDIA).unwrap()];
+        disk::replace(&disk, MANIFEST, &manifest.json()).unwrap();
+        disk.remove(MEDIA).unwrap();
+        assert!(!verify(folder.path(), false).unwrap().is_empty());
+        Upload { remote: Some(0), ..Upload::default() }.write(&disk).unwrap();
+        assert_eq!(verify(folder.path(), false).unwrap(), []);
     }
 }

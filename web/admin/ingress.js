@@ -39,7 +39,7 @@ export class Ingress {
   }
 
   async refresh() {
-    this.#all = await list(roomPath(this.#room, 'ingress')).catch(() => []);
+    this.#all = await list(roomPath(this.#room, 'ingress')).catch(() => this.#all);
     this.#draw();
   }
 

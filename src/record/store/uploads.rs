@@ -116,7 +116,10 @@ impl Store {
 
 /// Whether there may be something of it in a bucket.
 pub(super) fn is_sent(folder: &Local) -> bool {
-    Upload::read(folder).ok().flatten().is_some_and(|upload| !upload.sessions.is_empty() || !upload.confirmed.is_empty())
+    Upload::read(folder)
+        .ok()
+        .flatten()
+        .is_some_and(|upload| !(upload.begun.is_empty() && upload.sessions.is_empty() && upload.confirmed.is_empty()))
 }
 
 /// Leaves nothing but what says what is in the bucket.

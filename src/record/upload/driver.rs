@@ -13,6 +13,7 @@ use crate::record::{Manifest, mp4};
 use crate::runtime::clock;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -166,7 +167,9 @@ impl Carrier {
         let url = self.bucket.url(&key(id, MEDIA));
         let mut upload = known.unwrap_or_default();
         if upload.state == State::Complete {
-            if upload.remote.is_none() && !self.settings.keep_local && upload.url == url {
+            // Also what a process that died while it released them has left here.
+            let has_media = blocking(&self.store, move |store| Ok(store.file(id, MEDIA).is_ok())).await?;
+            if has_media && !self.settings.keep_local && upload.url == url {
                 self.release(id, &mut upload).await?;
             }
             return Ok(Progress::Settled);
@@ -189,6 +192,7 @@ impl Carrier {
         // The last: where it is, all is.
         let text = Bytes::from(Manifest { upload: None, ..manifest }.json());
         let bytes = text.len() as u64;
+        self.announce(id, &mut upload, MANIFEST).await?;
         self.bucket.put(&key(id, MANIFEST), text).await?;
         self.confirm(id, &mut upload, MANIFEST, bytes).await?;
         (upload.state, upload.error) = (State::Complete, None);
@@ -207,19 +211,20 @@ impl Carrier {
         let key = key(id, name);
         loop {
             let _permit = self.permits.acquire().await;
-            let Some(source) = self.source(id, name, whole).await? else { return Ok(false) };
+            let Some((file, source)) = self.source(id, name, whole).await? else { return Ok(false) };
             let total = source.head + source.payload;
             match (plan::next(upload.sessions.get_mut(name), source, self.settings.part_bytes), upload.sessions.get_mut(name)) {
                 (Step::Wait, _) => return Ok(false),
                 (Step::Single, _) => {
-                    let bytes = self.read(id, name, 0..total).await?;
+                    let bytes = self.read(file, 0..total).await?;
+                    self.announce(id, upload, name).await?;
                     self.bucket.put(&key, bytes).await?;
                     metrics::counter!("mixdown_upload_bytes_total").increment(total);
                     return self.confirm(id, upload, name, total).await.map(|()| true);
                 }
                 (Step::Put { index, range }, Some(session)) => {
                     let begin = if index == 0 { 0 } else { source.head + range.start };
-                    let bytes = self.read(id, name, begin..source.head + range.end).await?;
+                    let bytes = self.read(file, begin..source.head + range.end).await?;
                     let sent = self.put_part(session, &key, index, bytes, range).await;
                     self.kept(id, upload, name, sent).await?;
                     self.proceed(id, upload).await?;
@@ -235,6 +240,7 @@ impl Carrier {
     }
 
     async fn begin(&self, id: RecordingId, upload: &mut Upload, name: &str, key: &str) -> Result<(), Fault> {
+        self.announce(id, upload, name).await?;
         let session = Session { id: self.bucket.begin(key).await?, parts: Vec::new() };
         upload.sessions.insert(name.to_owned(), session.clone());
         let noted = self.proceed(id, upload).await;
@@ -297,6 +303,11 @@ impl Carrier {
         }
     }
 
+    /// Writes down that there may be an object of this name from now on: whoever deletes the recording deletes it too.
+    async fn announce(&self, id: RecordingId, upload: &mut Upload, name: &str) -> Result<(), Fault> {
+        if upload.begun.insert(name.to_owned()) { self.note(id, upload).await } else { Ok(()) }
+    }
+
     /// Writes down that something has been done.
     async fn proceed(&self, id: RecordingId, upload: &mut Upload) -> Result<(), Fault> {
         (upload.state, upload.error) = (State::Uploading, None);
@@ -320,17 +331,17 @@ impl Carrier {
         }
     }
 
-    /// A file as it is; `None`: it is not there yet, or not yet what it will be.
-    async fn source(&self, id: RecordingId, name: &str, whole: bool) -> Result<Option<Source>, Fault> {
+    /// A file as it is, and itself, for another may take its name; `None`: it is not there yet, or not yet what it will be.
+    async fn source(&self, id: RecordingId, name: &str, whole: bool) -> Result<Option<(File, Source)>, Fault> {
         let name = name.to_owned();
         let source = blocking(&self.store, move |store| {
             let file = store.file(id, &name)?;
             let head = if name == MEDIA { scan::fragments(&file) } else { Ok(0) };
             let length = file.length()?;
             Ok(match head {
-                Ok(head) => Some(Source { head, payload: length.saturating_sub(head), whole }),
+                Ok(head) => Some((file, Source { head, payload: length.saturating_sub(head), whole })),
                 // Media that cannot be read are sent all the same, as they are.
-                Err(_) if whole => Some(Source { head: 0, payload: length, whole }),
+                Err(_) if whole => Some((file, Source { head: 0, payload: length, whole })),
                 Err(_) => None,
             })
         });
@@ -341,10 +352,8 @@ impl Carrier {
         }
     }
 
-    async fn read(&self, id: RecordingId, name: &str, range: Range<u64>) -> Result<Bytes, Fault> {
-        let name = name.to_owned();
-        let read = move |store: &Store| {
-            let file = store.file(id, &name)?;
+    async fn read(&self, file: File, range: Range<u64>) -> Result<Bytes, Fault> {
+        let read = move |_: &Store| {
             // The bucket gets nothing that a power cut takes away here.
             file.sync_data()?;
             let mut bytes = vec![0; (range.end - range.start) as usize];
@@ -354,21 +363,35 @@ impl Carrier {
         blocking(&self.store, read).await
     }
 
-    /// Deletes in the bucket what was deleted here.
+    /// Deletes in the bucket what was deleted here, and says where that fails.
     async fn erase(&self, id: RecordingId) -> Result<Progress, Fault> {
+        let result = self.delete(id).await;
+        if let Err(fault) = &result {
+            metrics::counter!("mixdown_upload_failures_total").increment(1);
+            if self.failed == 0 {
+                tracing::warn!(recording = %id, %fault, "a deletion in the bucket fails and is tried again; may this server delete there?");
+            }
+        }
+        result
+    }
+
+    async fn delete(&self, id: RecordingId) -> Result<Progress, Fault> {
         let upload = blocking(&self.store, move |store| store.erased(id)).await?.unwrap_or_default();
-        if upload.url != self.bucket.url(&key(id, MEDIA)) {
-            return Err(Fault::Refused(format!("{} is in another bucket, where it stays", upload.url)));
-        }
-        for (name, session) in &upload.sessions {
-            self.bucket.abort(&key(id, name), &session.id).await?;
-        }
-        let names: BTreeSet<&str> = upload.sessions.keys().chain(upload.confirmed.keys()).map(String::as_str).chain([MANIFEST]).collect();
-        for name in names {
-            self.bucket.delete(&key(id, name)).await?;
+        let is_empty = upload.begun.is_empty() && upload.sessions.is_empty() && upload.confirmed.is_empty();
+        if is_empty {
+            // It was deleted before anything was sent.
+        } else if upload.url != self.bucket.url(&key(id, MEDIA)) {
+            tracing::warn!(recording = %id, url = upload.url, "deleted here; what is in another bucket stays there: delete it by hand");
+        } else {
+            for (name, session) in &upload.sessions {
+                self.bucket.abort(&key(id, name), &session.id).await?;
+            }
+            for name in upload.begun.iter().chain(upload.confirmed.keys()).collect::<BTreeSet<_>>() {
+                self.bucket.delete(&key(id, name)).await?;
+            }
+            tracing::info!(recording = %id, "deleted in the bucket");
         }
         blocking(&self.store, move |store| store.forget_erased(id)).await?;
-        tracing::info!(recording = %id, "deleted in the bucket");
         Ok(Progress::Settled)
     }
 }

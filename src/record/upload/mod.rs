@@ -17,7 +17,7 @@ pub use driver::{Told, run};
 use super::disk::{self, Local};
 use plan::Session;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -100,6 +100,9 @@ pub struct Upload {
     /// Files that are under way.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub sessions: BTreeMap<String, Session>,
+    /// Files of which there may be an object.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub begun: BTreeSet<String>,
     /// Files that the bucket has confirmed, with their sizes.
     #[serde(default)]
     pub confirmed: BTreeMap<String, u64>,
