@@ -7,6 +7,7 @@
 pub mod address;
 pub mod api;
 pub mod audio;
+pub mod bench;
 pub mod cadence;
 pub mod client;
 pub mod compose;

@@ -1,4 +1,4 @@
-//! `mixdown serve|demo|join|record|recording|compose|doctor|healthcheck|config|token|layout`.
+//! `mixdown serve|demo|bench|join|record|recording|compose|doctor|healthcheck|config|token|layout`.
 
 mod compose;
 mod health;
@@ -40,6 +40,8 @@ enum Command {
     Serve(Serve),
     /// Let built-in people talk in a room of a running server.
     Demo(mixdown::demo::Args),
+    /// Measure what a conference costs: load a server with senders and viewers that check what they receive.
+    Bench(Box<mixdown::bench::Args>),
     /// Join a room from the command line.
     Join(mixdown::demo::join::Args),
     /// Record a room of a running server, and fetch the file.
@@ -128,7 +130,9 @@ pub fn run() -> ExitCode {
     match cli.command {
         None => ExitCode::from(2),
         Some(Command::Serve(args)) => serve_command(args),
+        Some(Command::Demo(args)) if args.report => block_on(mixdown::bench::report(&args)),
         Some(Command::Demo(args)) => block_on(mixdown::demo::run(args)),
+        Some(Command::Bench(args)) => bench_command(*args),
         Some(Command::Join(args)) => block_on(mixdown::demo::join::run(args)),
         Some(Command::Record(args)) => block_on(record::run(args)),
         Some(Command::Recording(command)) => recording::run(&command),
@@ -152,6 +156,12 @@ fn block_on<E: std::fmt::Display>(future: impl Future<Output = Result<(), E>>) -
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::fail(1, error),
     }
+}
+
+/// 0: all guards held; 1: one has broken, or nothing could be measured.
+fn bench_command(args: mixdown::bench::Args) -> ExitCode {
+    let broken = || "a guard has broken".to_owned();
+    block_on(async { mixdown::bench::run(args).await?.then_some(()).ok_or_else(broken) })
 }
 
 fn serve_command(args: Serve) -> ExitCode {

@@ -223,6 +223,12 @@ pub async fn get(url: Url, token: Option<&str>) -> Result<String, Error> {
     Ok(send(client()?.get(url), token).await?.text().await?)
 }
 
+/// Makes or replaces what is at `url`.
+pub async fn put(url: Url, token: Option<&str>, body: &serde_json::Value) -> Result<(), Error> {
+    let request = client()?.put(url).header(header::CONTENT_TYPE, "application/json").body(body.to_string());
+    send(request, token).await.map(drop)
+}
+
 async fn send(request: RequestBuilder, token: Option<&str>) -> Result<Response, Error> {
     let request = match token {
         Some(token) => request.bearer_auth(token),

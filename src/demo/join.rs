@@ -50,7 +50,7 @@ pub struct Args {
     pub json: bool,
 }
 
-pub(super) fn codec(name: &str) -> Result<VideoCodec, String> {
+pub fn codec(name: &str) -> Result<VideoCodec, String> {
     [VideoCodec::H264, VideoCodec::Vp8].into_iter().find(|codec| codec.name() == name).ok_or_else(|| "h264 or vp8".into())
 }
 

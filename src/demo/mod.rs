@@ -1,8 +1,8 @@
-//! The demo room: synthetic people with faces and voices who join over real WebRTC, and the report that
-//! measures a room of them.
+//! The demo room: synthetic people with faces and voices who join over real WebRTC. What measures a room of them is
+//! [`bench`](crate::bench).
 //!
 //! * PURE: [`person`], [`voice`], [`schedule`], [`marker`], [`beep`], and [`bot`], which is all of them with codecs.
-//! * TOKIO: [`Cast`] keeps bots in a room, [`join`] is one participant on the command line, `report` measures.
+//! * TOKIO: [`Cast`] keeps bots in a room, [`join`] is one participant on the command line, [`server`] a server as a child process.
 
 mod backdrop;
 pub mod beep;
@@ -15,8 +15,8 @@ pub mod look;
 pub mod marker;
 pub mod paint;
 pub mod person;
-mod report;
 pub mod schedule;
+pub mod server;
 pub mod voice;
 
 pub use cast::Cast;
@@ -66,12 +66,9 @@ pub struct Args {
 
 /// Lets people talk until Ctrl-C, or measures.
 pub async fn run(args: Args) -> Result<(), String> {
-    if args.report {
-        return report::run(&args).await;
-    }
     let own = match &args.server {
         Some(_) => None,
-        None => Some(report::server::Server::start("127.0.0.1:8080").await?),
+        None => Some(server::Server::start("127.0.0.1:8080", &[]).await?),
     };
     let address = args.server.as_deref().or(own.as_ref().map(|server| server.address.as_str())).unwrap_or_default();
     let mut target = Target::new(address, Some(&args.room)).map_err(|error| error.to_string())?;

@@ -32,6 +32,7 @@ fn exit_codes_are_0_for_good_and_2_for_wrong_use() {
         (&[], 2),
         (&["bogus"], 2),
         (&["serve", "--bogus"], 2),
+        (&["bench", "--size", "240"], 2),
         (&["serve"], 2),
         (&["serve", "--dev", "--bind", "0.0.0.0:0"], 2),
         (&["token", "create", "--room", "standup"], 2),
@@ -134,4 +135,34 @@ fn layouts_of_other_systems_are_converted_to_a_body_that_can_be_put() {
     let output = convert("freeswitch", r#"<layout name="a"><image x="0" y="0" scale="360" floor="true"/></layout>"#);
     let layouts: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(layouts["a"]["regions"][0]["seat"], "active_speaker");
+}
+
+#[test]
+fn a_bench_measures_a_server_of_its_own_and_says_which_guards_held() {
+    let cache = tempfile::tempdir().expect("folder");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let codec = if cfg!(feature = "h264") { "h264" } else { "vp8" };
+    let line = ["bench", "--json", "--senders", "2", "--viewers", "1", "--size", "180", "--duration", "3", "--codec", codec];
+    let output = mixdown(&line).env("XDG_CACHE_HOME", cache.path()).env("PATH", path).output().expect("runs");
+    let (said, complaint) = (text(&output.stdout), text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}{complaint}"));
+    let guards = report["guards"].as_array().expect("guards");
+    let held = guards.iter().all(|guard| guard["held"] != false);
+    // A loaded machine may well break a guard; then it must say so.
+    assert_eq!((report["held"].as_bool(), output.status.code()), (Some(held), Some(i32::from(!held))), "{report:#}");
+    assert_eq!(guards.len(), 5, "{report:#}");
+    let figure = |name: &str| {
+        let figures = report["figures"].as_array().expect("figures");
+        figures.iter().find(|row| row["name"] == name).and_then(|row| row["value"].as_f64()).unwrap_or_else(|| panic!("{name}: {report:#}"))
+    };
+    assert!(figure("frame rate, slowest viewer") > 20.0, "{report:#}");
+    assert!(figure("pictures whose latency was read") > 60.0, "{report:#}");
+    assert!(figure("beeps whose latency was read") >= 2.0, "{report:#}");
+    assert!((1.0..200.0).contains(&figure("added latency of pictures, p50")), "{report:#}");
+    assert!((1.0..300.0).contains(&figure("added latency of sound, p50")), "{report:#}");
+    assert!(figure("picture later than its sound").abs() < 150.0, "{report:#}");
+    assert!((1.0..2_000.0).contains(&figure("processor time per second")), "{report:#}");
+    assert!(figure("people seen going back in time") < 1.0, "{report:#}");
+    let kept = std::fs::read_dir(cache.path().join("mixdown/bench")).expect("the clips are kept").count();
+    assert_eq!(kept, 2);
 }

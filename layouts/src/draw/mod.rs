@@ -22,7 +22,7 @@ mod scale;
 mod shared;
 mod signs;
 pub(crate) mod text;
-pub use text::is_hidden;
+pub use text::{Line, Typesetter, is_hidden};
 mod tile;
 
 pub use canvas::{Canvas, Damage};

@@ -28,12 +28,14 @@ pub struct Usage {
 }
 
 impl Server {
-    /// Starts this very program as `serve --dev --no-demo` on `bind`; port 0 is any free one.
-    pub async fn start(bind: &str) -> Result<Self, String> {
+    /// Starts this very program as `serve --dev --no-demo` on `bind`; port 0 is any free one. `settings` are variables of its
+    /// environment, such as `MIXDOWN_ROOMS_MAX_PARTICIPANTS`.
+    pub async fn start(bind: &str, settings: &[(&str, &str)]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
         let mut child = Command::new(program)
             .args(["serve", "--dev", "--no-demo", "--bind", bind])
-            .env("RUST_LOG", "warn")
+            .env("MIXDOWN_LOG_FILTER", "warn")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -56,10 +58,8 @@ impl Server {
         Ok(Self { child, address, pid })
     }
 
-    /// `None` once it has ended.
-    pub fn usage(&self) -> Option<Usage> {
-        let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.pid)).ok();
-        usage(&read("stat")?, &read("status")?)
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     pub async fn stop(mut self) {
@@ -68,6 +68,12 @@ impl Server {
             let _ = self.child.kill().await;
         }
     }
+}
+
+/// Of a process of this machine with all its threads; `None` where there is none of that number.
+pub fn usage_of(pid: u32) -> Option<Usage> {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
+    usage(&read("stat")?, &read("status")?)
 }
 
 /// `stat` counts in hundredths of a second on every Linux; `status` in KiB.
@@ -80,7 +86,7 @@ fn usage(stat: &str, status: &str) -> Option<Usage> {
     Some(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes: kib * 1024 })
 }
 
-/// Sum of all series of a metric in Prometheus' text format.
+/// Sum of all series of a metric in Prometheus' text format; `None`: there is none.
 pub fn metric(text: &str, name: &str) -> Option<f64> {
     let mut values = text.lines().filter_map(|line| {
         let (series, value) = line.rsplit_once(' ')?;

@@ -1,0 +1,236 @@
+//! How good the composite is: the stretch of pictures that the reading viewer kept, against what should be seen (the clips'
+//! pictures as their markers say, scaled by the same kernels), and against what x264 makes of that at the same bitrate.
+//!
+//! Both are PSNR of luma over all pictures of the stretch, in dB.
+
+use super::clip::{Clip, FPS};
+use super::viewer::Sample;
+use crate::process;
+use mixdown_codecs::{FramePool, I420Frame, Size, VideoCodec, gate::Limits, video};
+use mixdown_layouts::draw::{Canvas, Picture, Pictures};
+use mixdown_layouts::scene::TileSource;
+use mixdown_layouts::{Fit, PersonId, Rect, Scene, SourceId, Tile};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+/// PSNR of the composite and of x264 superfast at its bitrate. Takes seconds: not for a media thread.
+///
+/// # Errors
+/// Why it was not compared, in words.
+pub fn compare(samples: &[Sample], clips: &[Arc<Clip>], codec: VideoCodec) -> Result<(f64, f64), String> {
+    if samples.len() < super::viewer::SAMPLES {
+        return Err("no unbroken stretch of pictures could be read".into());
+    }
+    let truth = truth(samples, clips, codec).ok_or("the clips could not be decoded")?;
+    let own = psnr(samples.iter().map(|sample| &sample.frame).zip(&truth)).ok_or("nothing to compare")?;
+    if codec != VideoCodec::H264 {
+        return Err(format!("{own:.2} dB; the yardstick is one of H.264"));
+    }
+    let bitrate = samples.iter().map(|sample| sample.bytes).sum::<usize>() * 8 * FPS as usize / samples.len();
+    let ffmpeg = process::find("ffmpeg").ok_or_else(|| format!("{own:.2} dB; ffmpeg is not installed"))?;
+    let coded = x264(&ffmpeg, &truth, bitrate).ok_or_else(|| format!("{own:.2} dB; ffmpeg has no libx264"))?;
+    let reference = psnr(coded.iter().zip(&truth)).ok_or("x264 made nothing")?;
+    Ok((own, reference))
+}
+
+/// What should be seen in each sample.
+pub fn truth(samples: &[Sample], clips: &[Arc<Clip>], codec: VideoCodec) -> Option<Vec<I420Frame>> {
+    let size = samples.first()?.frame.size();
+    // Between the tiles is what the composite has there: it does not count.
+    let mut frames: Vec<I420Frame> = samples.iter().map(|sample| sample.frame.clone()).collect();
+    let tiles = samples.first()?.seen.len();
+    for tile in 0..tiles {
+        let wanted: Vec<_> = samples.iter().map(|sample| sample.seen.get(tile).copied()).collect::<Option<_>>()?;
+        let (place, mark) = wanted.first().copied()?;
+        let rect = rect(place, size);
+        let layer = clips.get(usize::from(mark.person))?.layer_for(rect.height)?;
+        let (mut decoder, mut pool) = (video::decoder(codec, Limits::default())?.ok()?, FramePool::default());
+        let mut painter = Canvas::new(rect.size());
+        let mut shown = None;
+        for n in 0..layer.pictures.len() {
+            if let Some(Some((data, _))) = layer.pictures.get(n) {
+                shown = decoder.decode(data, &mut pool).ok()?.or(shown);
+            }
+            for (_, frame) in wanted.iter().zip(&mut frames).filter(|((_, mark), _)| usize::from(mark.frame) == n) {
+                paint(&mut painter, shown.as_ref()?, n, frame, rect);
+            }
+        }
+    }
+    Some(frames)
+}
+
+/// The server's tiles are even; the map has them in fractions.
+fn rect([x, y, width, height]: [f32; 4], canvas: Size) -> Rect {
+    let side = |part: f32, whole: u32| ((part * whole as f32 / 2.0).round() as u32) * 2;
+    let (x, y) = (side(x, canvas.width), side(y, canvas.height));
+    Rect::new(x, y, side(width, canvas.width).min(canvas.width - x), side(height, canvas.height).min(canvas.height - y))
+}
+
+struct One(Picture);
+
+impl Pictures for One {
+    fn latest(&self, _: SourceId) -> Option<Picture> {
+        Some(self.0.clone())
+    }
+}
+
+fn paint(painter: &mut Canvas, picture: &Arc<I420Frame>, sequence: usize, onto: &mut I420Frame, rect: Rect) {
+    let tile = Tile {
+        person: PersonId(0),
+        kind: TileSource::Camera,
+        source: Some(SourceId(0)),
+        rect: Rect::new(0, 0, rect.width, rect.height),
+        fit: Fit::Cover,
+        name: String::new(),
+        muted: false,
+        speaking: false,
+        min_fps: 0,
+        opacity: u8::MAX,
+        moving: false,
+    };
+    let scene = Scene {
+        canvas: rect.size(),
+        background: [0; 3],
+        tiles: vec![tile],
+        overflow: 0,
+        labels: false,
+        transition: mixdown_layouts::layout::Transition::default(),
+        overlays: Vec::new(),
+    };
+    let (frame, sequence) = (Arc::clone(picture), sequence as u64 + 1);
+    painter.draw(&scene, &One(Picture { frame, sequence, quarter_turns: 0, flip: false, scaled: None }));
+    blit(painter.frame(), onto, rect);
+}
+
+fn blit(from: &I420Frame, onto: &mut I420Frame, rect: Rect) {
+    let source = from.planes();
+    let target = onto.planes_mut();
+    let (y_stride, uv_stride) = (target.y_stride, target.uv_stride);
+    let planes = [
+        (source.y, source.y_stride, target.y, y_stride, 1),
+        (source.u, source.uv_stride, target.u, uv_stride, 2),
+        (source.v, source.uv_stride, target.v, uv_stride, 2),
+    ];
+    for (from, width, onto, stride, share) in planes {
+        let (x, y) = ((rect.x / share) as usize, (rect.y / share) as usize);
+        for (row, line) in from.chunks_exact(width).zip(onto.chunks_exact_mut(stride).skip(y)) {
+            if let Some(part) = line.get_mut(x..x + width) {
+                part.copy_from_slice(row);
+            }
+        }
+    }
+}
+
+/// Over all pictures at once; `None`: there are none, or they are of different sizes. Equal pictures are 100 dB.
+pub fn psnr<'a>(pairs: impl Iterator<Item = (&'a I420Frame, &'a I420Frame)>) -> Option<f64> {
+    let (mut error, mut count) = (0_u64, 0_u64);
+    for (a, b) in pairs {
+        if a.size() != b.size() {
+            return None;
+        }
+        let square = |(a, b): (&u8, &u8)| u64::from(a.abs_diff(*b)).pow(2);
+        error += a.planes().y.iter().zip(b.planes().y).map(square).sum::<u64>();
+        count += a.size().pixels() as u64;
+    }
+    let mean = error as f64 / (count > 0).then_some(count as f64)?;
+    Some(if mean < 6.5e-6 { 100.0 } else { 10.0 * (255.0_f64.powi(2) / mean).log10() })
+}
+
+/// What x264 superfast makes of `frames` at `bitrate`, in the steady state: it is given them backwards first, and only what
+/// follows is kept. `None`: ffmpeg refuses.
+fn x264(ffmpeg: &Path, frames: &[I420Frame], bitrate: usize) -> Option<Vec<I420Frame>> {
+    let size = frames.first()?.size();
+    let (dimensions, rate, kbps) = (size.to_string(), FPS.to_string(), format!("{}k", (bitrate / 1000).max(1)));
+    let raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p"];
+    let input = [&raw[..], &["-s", &dimensions, "-r", &rate, "-i", "-"]].concat();
+    let coding = ["-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-profile:v", "baseline", "-threads", "1"];
+    let rates = ["-b:v", &kbps, "-maxrate", &kbps, "-bufsize", &kbps, "-g", "9999", "-f", "h264", "-"];
+    let raw_bytes = || frames.iter().rev().chain(frames).flat_map(|frame| frame.data().to_vec()).collect::<Vec<u8>>();
+    let coded = pipe(ffmpeg, &[&input[..], &coding, &rates].concat(), raw_bytes())?;
+    let decoded = pipe(ffmpeg, &[&["-f", "h264", "-i", "-"][..], &raw, &["-"]].concat(), coded)?;
+    let bytes = frames.first()?.data().len();
+    let frame = |bytes: &[u8]| {
+        let mut frame = I420Frame::black(size);
+        frame.data_mut().copy_from_slice(bytes);
+        frame
+    };
+    let decoded: Vec<I420Frame> = decoded.chunks_exact(bytes).skip(frames.len()).map(frame).collect();
+    (decoded.len() == frames.len()).then_some(decoded)
+}
+
+/// Runs ffmpeg from bytes to bytes.
+fn pipe(ffmpeg: &Path, arguments: &[&str], input: Vec<u8>) -> Option<Vec<u8>> {
+    let mut child = Command::new(ffmpeg)
+        .args(["-v", "error"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut stdin = child.stdin.take()?;
+    let writer = std::thread::spawn(move || {
+        // It may end without having read everything.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().ok()?;
+    let _ = writer.join();
+    (output.status.success() && !output.stdout.is_empty()).then_some(output.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::clip::tests::clip;
+    use super::*;
+    use crate::demo::marker::Mark;
+
+    /// Two people beside each other as a perfect server would show them, worse by `noise`.
+    fn samples(clips: &[Arc<Clip>], noise: u8) -> Vec<Sample> {
+        let mark = |person: u8, n: usize| Mark { person, frame: ((n + 10 * usize::from(person)) % 60) as u16 };
+        let sample = |n: usize| Sample {
+            frame: I420Frame::black(Size::new(256, 72)),
+            seen: vec![([0.0, 0.0, 0.5, 1.0], mark(0, n)), ([0.5, 0.0, 0.5, 1.0], mark(1, n))],
+            bytes: 2_000,
+        };
+        let mut samples: Vec<Sample> = (0..60).map(sample).collect();
+        let truth = truth(&samples, clips, VideoCodec::Vp8).unwrap();
+        for (sample, mut truth) in samples.iter_mut().zip(truth) {
+            truth.data_mut().iter_mut().for_each(|byte| *byte = byte.saturating_add(noise));
+            sample.frame = truth;
+        }
+        samples
+    }
+
+    #[test]
+    fn a_perfect_composite_is_perfect_and_a_brighter_one_is_as_bad_as_it_is_bright() {
+        let clips: Vec<_> = (0..2).map(|number| Arc::new(clip(number, 2, VideoCodec::Vp8, Size::new(128, 72)))).collect();
+        let judge = |samples: &[Sample]| {
+            let truth = truth(samples, &clips, VideoCodec::Vp8).unwrap();
+            psnr(samples.iter().map(|sample| &sample.frame).zip(&truth)).unwrap()
+        };
+        assert_eq!(judge(&samples(&clips, 0)), 100.0);
+        assert!((judge(&samples(&clips, 4)) - 36.09).abs() < 0.2, "{}", judge(&samples(&clips, 4)));
+        let mut late = samples(&clips, 0);
+        late.iter_mut().for_each(|sample| sample.seen[0].1.frame = (sample.seen[0].1.frame + 30) % 60);
+        assert!(judge(&late) < 30.0, "another moment than the marker says: {}", judge(&late));
+    }
+
+    #[test]
+    fn x264_is_the_yardstick_where_ffmpeg_is_there() {
+        let Some(ffmpeg) = process::find("ffmpeg") else {
+            println!("skipped: ffmpeg is not installed");
+            return;
+        };
+        let clips: Vec<_> = (0..2).map(|number| Arc::new(clip(number, 2, VideoCodec::Vp8, Size::new(128, 72)))).collect();
+        let frames: Vec<I420Frame> = samples(&clips, 0).into_iter().map(|sample| sample.frame).collect();
+        let Some(fine) = x264(&ffmpeg, &frames, 800_000) else {
+            println!("skipped: ffmpeg has no libx264");
+            return;
+        };
+        let coarse = x264(&ffmpeg, &frames, 80_000).unwrap();
+        let db = |coded: &[I420Frame]| psnr(coded.iter().zip(&frames)).unwrap();
+        assert!(db(&fine) > db(&coarse) + 2.0 && db(&coarse) > 20.0, "{} {}", db(&fine), db(&coarse));
+    }
+}

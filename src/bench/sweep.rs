@@ -1,0 +1,74 @@
+//! Curves: the same run with more and more of one kind, as numbers and as a picture each.
+
+use super::Bench;
+use super::chart::{self, Chart, Point};
+use super::setup::{Axis, Setup};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// One curve.
+#[derive(Debug, Serialize)]
+pub struct Sweep {
+    #[serde(rename = "more")]
+    pub axis: Axis,
+    pub file: PathBuf,
+    pub points: Vec<Point>,
+    /// Processor milliseconds per second for each one more; `None`: too few points.
+    pub slope: Option<f64>,
+}
+
+/// Measures and draws all `curves` into `folder`.
+///
+/// # Errors
+/// A run failed, or a picture cannot be written.
+pub async fn run(bench: &Bench, setup: &Setup, curves: &[Axis], folder: &Path) -> Result<Vec<Sweep>, String> {
+    if bench.server.is_some() && bench.pid.is_none() {
+        return Err("--plot needs --pid beside --server: a curve is of the server's processor time".into());
+    }
+    let failed = |error: std::io::Error| format!("--plot {}: {error}", folder.display());
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut sweeps = Vec::new();
+    for axis in curves.iter().copied() {
+        let mut points = Vec::new();
+        for count in axis.points() {
+            let run = Box::pin(bench.once(&setup.with(axis, *count))).await?;
+            let Some(cpu_ms) = run.cpu_ms else { return Err("the server's processor time cannot be read".into()) };
+            points.push(Point { count: *count, cpu_ms, held: run.held });
+        }
+        let slope = chart::slope(&points);
+        let chart = Chart { axis: axis.name(), about: others(setup, axis), points: &points, slope, cores };
+        let file = folder.join(format!("{}.png", axis.name()));
+        let png = chart::draw(&chart).ok_or("the picture cannot be drawn")?;
+        std::fs::write(&file, png).map_err(failed)?;
+        sweeps.push(Sweep { axis, file, points, slope });
+    }
+    Ok(sweeps)
+}
+
+/// The setup, with a word for what varies.
+fn others(setup: &Setup, axis: Axis) -> String {
+    let all = setup.to_string();
+    let (own, word) = match axis {
+        Axis::Rooms => return format!("rooms of {all}"),
+        Axis::Senders => (setup.senders, "sender"),
+        Axis::Viewers => (setup.viewers, "viewer"),
+        Axis::Renditions => (setup.renditions, "rendition"),
+    };
+    let plural = format!("{own} {word}{}", if own == 1 { "" } else { "s" });
+    all.replacen(&plural, &format!("n {word}s"), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::setup::tests::setup;
+    use super::*;
+
+    #[test]
+    fn what_varies_is_n() {
+        let one = setup("--viewers 1");
+        assert_eq!(others(&one, Axis::Senders), "n senders of 360 lines in h264, 3 talking, 1 viewer, 1 rendition, layout grid");
+        assert_eq!(others(&one, Axis::Viewers), "4 senders of 360 lines in h264, 3 talking, n viewers, 1 rendition, layout grid");
+        assert!(others(&one, Axis::Rooms).starts_with("rooms of 4 senders"));
+    }
+}
