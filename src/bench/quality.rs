@@ -28,11 +28,15 @@ pub fn compare(samples: &[Sample], clips: &[Arc<Clip>], codec: VideoCodec) -> Re
     if codec != VideoCodec::H264 {
         return Err(format!("{own:.2} dB; the yardstick is one of H.264"));
     }
-    let bitrate = samples.iter().map(|sample| sample.bytes).sum::<usize>() * 8 * FPS as usize / samples.len();
     let ffmpeg = process::find("ffmpeg").ok_or_else(|| format!("{own:.2} dB; ffmpeg is not installed"))?;
-    let coded = x264(&ffmpeg, &truth, bitrate).ok_or_else(|| format!("{own:.2} dB; ffmpeg has no libx264"))?;
+    let coded = x264(&ffmpeg, &truth, bitrate(samples)).ok_or_else(|| format!("{own:.2} dB; ffmpeg has no libx264"))?;
     let reference = psnr(coded.iter().zip(&truth)).ok_or("x264 made nothing")?;
     Ok((own, reference))
+}
+
+/// Bits per second of the samples.
+pub fn bitrate(samples: &[Sample]) -> usize {
+    samples.iter().map(|sample| sample.bytes).sum::<usize>() * 8 * FPS as usize / samples.len().max(1)
 }
 
 /// What should be seen in each sample.

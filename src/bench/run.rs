@@ -258,6 +258,8 @@ fn moving(m: &Measured, clips: &[Arc<Clip>], evidence: &Evidence) -> Vec<Row> {
     let back = reader.map(|reader| figures::backward(reader, m.window, length) as f64);
     let unseen = worst(|reception| 100.0 * reception.missed);
     let psnr = evidence.psnr.as_ref().ok();
+    let samples = reader.map(|reader| &reader.samples).filter(|samples| !samples.is_empty());
+    let rate = samples.map(|samples| quality::bitrate(samples) as f64 / 1000.0);
     vec![
         Row::judged("frame rate, slowest viewer", "fps", evidence.fps.map(|fps| fps.0), "30 ± 1 %", |fps| (fps - 30.0).abs() <= 0.3),
         Row::judged("ticks without a picture", "%", unseen, "≤ 0.5 %", |missed| missed <= 0.5),
@@ -266,6 +268,7 @@ fn moving(m: &Measured, clips: &[Arc<Clip>], evidence: &Evidence) -> Vec<Row> {
         Row::plain("longest gap between pictures", "ms", worst(|reception| reception.longest_gap.as_secs_f64() * 1000.0)),
         Row::judged("pictures after lost ones", "", Some(broken as f64), "0", |broken| broken == 0.0),
         Row::judged("people seen going back in time", "", back, "0", |back| back == 0.0),
+        Row::plain("bitrate of the composite", "kb/s", rate),
         Row::plain("PSNR of the composite", "dB", psnr.map(|psnr| psnr.0)),
         Row::plain("PSNR of x264 superfast at its bitrate", "dB", psnr.map(|psnr| psnr.1)),
     ]
