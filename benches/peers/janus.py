@@ -1,7 +1,8 @@
 """Janus AudioBridge: one room of SENDERS plain-RTP participants, in real time.
 
-Given, in the environment: INPUTS (a folder with 0.opus, 1.opus, …, packets of 20 ms, each after its length as two bytes), SENDERS and
-MEDIA_S. Prints "CPU_SECONDS MEDIA_SECONDS" of the Janus process; ends with 77 and a reason where Janus is missing.
+Given, in the environment: INPUTS (a folder with 0.opus, 1.opus, …, a packet every 20 ms, each after its length as two bytes;
+one of length 0 is not sent), SENDERS and MEDIA_S. Prints "CPU_SECONDS MEDIA_SECONDS" of the Janus process; ends with 77 and a
+reason where Janus is missing.
 """
 import json
 import os
@@ -93,14 +94,16 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def talk(people: list, voices: list[list[bytes]], first: int, seconds: float) -> int:
-    """Everybody sends and receives for a while; the number of the next packet."""
+def talk(people: list, voices: list[list[bytes]], sent: list[int], first: int, seconds: float) -> int:
+    """Everybody sends and receives for a while, after so many packets each; the number of the next beat."""
     begin, n = time.monotonic(), first
     while time.monotonic() - begin < seconds:
         for index, (port, address) in enumerate(people):
-            voice = voices[index]
-            header = struct.pack("!BBHII", 0x80, 100, n & 0xFFFF, (n * 960) & 0xFFFFFFFF, 1000 + index)
-            port.sendto(header + voice[n % len(voice)], address)
+            packet = voices[index][n % len(voices[index])]
+            if packet:
+                sent[index] += 1
+                header = struct.pack("!BBHII", 0x80, 100, sent[index] & 0xFFFF, (n * 960) & 0xFFFFFFFF, 1000 + index)
+                port.sendto(header + packet, address)
             try:
                 while port.recv(2048):
                     pass
@@ -123,9 +126,10 @@ def main() -> None:
         try:
             janus = Janus()
             people = [janus.join() for _ in range(senders)]
-            after = talk(people, voices, 0, WARM_UP_S)
+            sent = [0] * senders
+            after = talk(people, voices, sent, 0, WARM_UP_S)
             before, begin = cpu_seconds(process.pid), time.monotonic()
-            talk(people, voices, after, seconds)
+            talk(people, voices, sent, after, seconds)
             print(f"{cpu_seconds(process.pid) - before:.3f} {time.monotonic() - begin:.3f}")
         finally:
             process.terminate()

@@ -74,6 +74,8 @@ pub async fn run(bench: &Bench, setup: &Setup, rounds: u16) -> Result<Comparison
     if bench.server.is_some() && bench.pid.is_none() {
         return Err("--compare needs --pid beside --server: there is nothing to compare without the server's processor time".into());
     }
+    // In a bridge all hear all.
+    let setup = &Setup { conference: setup.conference || !setup.sends_video(), ..setup.clone() };
     let clips = bench.clips(setup).await?;
     let folder = material(&clips).await?;
     let (mut own, mut floor) = (Entry::of("Mixdown"), Entry::of("the bare loop of its codecs"));
@@ -191,7 +193,7 @@ async fn material(clips: &[Arc<Clip>]) -> Result<Folder, String> {
     Ok(folder)
 }
 
-/// Each packet after its length.
+/// Each packet after its length; one of none is silence that is not sent.
 fn voice(clip: &Clip) -> Vec<u8> {
     clip.packets
         .iter()

@@ -144,14 +144,16 @@ pub fn ramp(axis: Axis, ramp: &Ramp, steps: &[Step], json: bool) -> Result<bool,
 /// Everybody's cost, and how many times the server's it is.
 pub fn comparison(comparison: &Comparison, json: bool) -> Result<bool, String> {
     let text = || {
-        let setup = format!("{}, {} s, medians of {} rounds", comparison.setup, comparison.setup.seconds, comparison.rounds);
+        let rounds = if comparison.rounds == 1 { "one round".into() } else { format!("medians of {} rounds", comparison.rounds) };
+        let setup = format!("{}, {} s, {rounds}", comparison.setup, comparison.setup.seconds);
         let mut text = heading(&setup);
         for entry in &comparison.entries {
             let ms = entry.median.map_or_else(|| "-".into(), |ms| format!("{ms:.0}"));
             let ratio = entry.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2} ×"));
             let _ = writeln!(text, "{:44} {ms:>7} ms per second  {ratio:>8}  {}", entry.name, entry.note);
         }
-        let _ = writeln!(text, "\nThe ratio is each one's cost by Mixdown's, which has WebRTC, sound and a clock on top.");
+        let more = if comparison.setup.sends_video() { "WebRTC, sound and a clock" } else { "WebRTC where that has plain RTP" };
+        let _ = writeln!(text, "\nThe ratio is each one's cost by Mixdown's, which has {more} on top.");
         comparison.guards.iter().filter(|guard| guard.held != Some(true)).for_each(|guard| {
             let _ = writeln!(text, "  {guard}");
         });
