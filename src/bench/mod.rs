@@ -96,8 +96,8 @@ struct Bench {
 }
 
 fn bar(json: bool) -> ProgressBar {
-    let bar = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-    bar.set_style(ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(1) };
+    bar.set_style(ProgressStyle::with_template("{bar:24} {elapsed_precise} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }

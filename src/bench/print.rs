@@ -152,7 +152,7 @@ pub fn comparison(comparison: &Comparison, json: bool) -> Result<bool, String> {
             let ratio = entry.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2} ×"));
             let _ = writeln!(text, "{:44} {ms:>7} ms per second  {ratio:>8}  {}", entry.name, entry.note);
         }
-        let more = if comparison.setup.sends_video() { "WebRTC, sound and a clock" } else { "WebRTC where that has plain RTP" };
+        let more = if comparison.setup.sends_video() { "WebRTC, sound and a clock" } else { "WebRTC" };
         let _ = writeln!(text, "\nThe ratio is each one's cost by Mixdown's, which has {more} on top.");
         comparison.guards.iter().filter(|guard| guard.held != Some(true)).for_each(|guard| {
             let _ = writeln!(text, "  {guard}");

@@ -62,6 +62,9 @@ struct Measured {
 /// In words: the server refuses somebody, or is gone.
 pub async fn run(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &ProgressBar) -> Result<Run, String> {
     let clips: Vec<_> = clips.iter().take(usize::from(setup.senders)).cloned().collect();
+    let more = if setup.more_viewers > 0 { 3 * MORE_SECONDS + 2 * SETTLE.as_secs() } else { 0 };
+    bar.set_length(SETTLE.as_secs() + u64::from(setup.seconds) + more);
+    bar.set_position(0);
     let measured = Box::pin(measure(setup, meter, &clips, bar)).await?;
     bar.set_message("looking at the quality");
     let setup = setup.clone();
