@@ -8,6 +8,7 @@ pub mod address;
 pub mod api;
 pub mod audio;
 pub mod cadence;
+pub mod chart;
 pub mod client;
 pub mod compose;
 pub mod conference;
