@@ -9,6 +9,7 @@ pub mod api;
 pub mod audio;
 pub mod bench;
 pub mod cadence;
+pub mod chart;
 pub mod client;
 pub mod compose;
 pub mod conference;

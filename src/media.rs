@@ -29,6 +29,17 @@ pub struct VideoIn {
     pub received: Instant,
 }
 
+/// What one track's pictures are like, as they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    pub codec: VideoCodec,
+    /// As coded.
+    pub size: mixdown_codecs::Size,
+    /// To be shown as it is, without a turn.
+    pub upright: bool,
+    pub bitrate_bps: u32,
+}
+
 /// One audio packet from a sender, in order of arrival (the jitter buffer orders).
 #[derive(Debug, Clone)]
 pub struct AudioIn {

@@ -9,7 +9,7 @@ use super::problem::{Code, FieldError, Problem};
 use crate::conference::handle::{Join, ParticipantView, RoomHandle};
 use crate::ids::{ParticipantId, RoomId};
 use crate::peer::types::{Answer, CloseReason, Kind};
-use crate::room::model::{ParticipantKind, State};
+use crate::room::model::{ParticipantKind, ParticipantPatch, State};
 use axum::Extension;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -29,6 +29,59 @@ pub struct Wishes {
     #[serde(default)]
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     pub view: Option<String>,
+}
+
+/// What the query of a WHEP player may say: it has no data channel to say it on.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct PlayerWishes {
+    /// Display name, at most 256 bytes.
+    #[serde(default)]
+    #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    pub name: Option<String>,
+    /// The view to receive; `main` if absent.
+    #[serde(default)]
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    pub view: Option<String>,
+    /// The picture must not be wider, in pixels, from 64 on.
+    #[serde(default)]
+    #[param(minimum = 64, maximum = 4294967294u32)]
+    pub max_width: Option<u32>,
+    /// Nor higher.
+    #[serde(default)]
+    #[param(minimum = 64, maximum = 4294967294u32)]
+    pub max_height: Option<u32>,
+    /// Picture and sound together, in bits per second, from 30 000 on.
+    #[serde(default)]
+    #[param(minimum = 30000, maximum = 4294967294u32)]
+    pub max_bitrate_bps: Option<u32>,
+}
+
+impl PlayerWishes {
+    /// Refuses what no player can be held to.
+    fn limits(&self) -> Result<ParticipantPatch, Problem> {
+        let fields =
+            [("?max_width", self.max_width, 64), ("?max_height", self.max_height, 64), ("?max_bitrate_bps", self.max_bitrate_bps, 30_000)];
+        let small = |(field, value, least): (&'static str, Option<u32>, u32)| {
+            value.filter(|value| *value < least).map(|value| FieldError::new(field, format!("{value} is too little: {least} or more")))
+        };
+        let faults: Vec<FieldError> = fields.into_iter().filter_map(small).collect();
+        if !faults.is_empty() {
+            return Err(Problem::validation(faults));
+        }
+        let Self { max_width, max_height, max_bitrate_bps, .. } = *self;
+        Ok(ParticipantPatch { max_width, max_height, max_bitrate_bps, ..ParticipantPatch::default() })
+    }
+}
+
+impl TryFrom<PlayerWishes> for (Wishes, ParticipantPatch) {
+    type Error = Problem;
+
+    fn try_from(wishes: PlayerWishes) -> Result<Self, Problem> {
+        let limits = wishes.limits()?;
+        Ok((Wishes { name: wishes.name, view: wishes.view }, limits))
+    }
 }
 
 /// One of the three doors into a room.
@@ -54,6 +107,8 @@ pub struct Arrival {
     pub caller: Caller,
     pub client: Option<Extension<ClientAddress>>,
     pub wishes: Wishes,
+    /// What a player is sent at most.
+    pub limits: ParticipantPatch,
     pub offer: Sdp,
 }
 
@@ -69,7 +124,7 @@ impl Door {
     /// POST: 201 with the answer. The whole of it succeeds or nothing does.
     pub async fn enter(self, app: &App, room: RoomId, arrival: Arrival) -> Result<Response, Problem> {
         app.joins.take(arrival.client.map(|Extension(client)| client.0), app.now())?;
-        let Arrival { caller, wishes, offer: Sdp(offer), .. } = arrival;
+        let Arrival { caller, wishes, limits, offer: Sdp(offer), .. } = arrival;
         check_view(&caller, wishes.view.as_deref())?;
         let join = Join {
             kind: self.kind,
@@ -79,6 +134,7 @@ impl Door {
             view: wishes.view.or_else(|| caller.grants()?.view.clone().filter(|view| view != "*")),
             role: None,
             rights: caller.rights(),
+            limits,
         };
         let handle = app.enter(&room)?;
         let joined = handle.join(join).await?;

@@ -32,7 +32,7 @@ pub async fn join(
     Query(wishes): Query<Wishes>,
     offer: Sdp,
 ) -> Result<Response, Problem> {
-    PARTICIPANTS.enter(&app, room, Arrival { caller, client, wishes, offer }).await
+    PARTICIPANTS.enter(&app, room, Arrival { caller, client, wishes, limits: Default::default(), offer }).await
 }
 
 /// Everybody in the room, in order of joining.

@@ -6,7 +6,7 @@ use super::app::App;
 use super::auth::Caller;
 use super::body::{Sdp, TRICKLE, media_type, unsupported};
 use super::extract::{ClientAddress, Participant, Query, Room};
-use super::join::{Arrival, Door, WHEP, WHIP, Wishes};
+use super::join::{Arrival, Door, PlayerWishes, WHEP, WHIP, Wishes};
 use super::problem::Problem;
 use super::schema;
 use crate::ids::{ParticipantId, RoomId};
@@ -28,7 +28,7 @@ pub async fn publish(
     Query(wishes): Query<Wishes>,
     offer: Sdp,
 ) -> Result<Response, Problem> {
-    WHIP.enter(&app, room, Arrival { caller, client, wishes, offer }).await
+    WHIP.enter(&app, room, Arrival { caller, client, wishes, limits: Default::default(), offer }).await
 }
 
 /// Candidates or an ICE restart of a publishing session.
@@ -58,7 +58,7 @@ pub async fn end_publisher(
 }
 
 /// Watch a view as one stream (draft-ietf-wish-whep).
-#[utoipa::path(post, path = "/whep/{room}", tag = "whep", params(schema::RoomPath, Wishes),
+#[utoipa::path(post, path = "/whep/{room}", tag = "whep", params(schema::RoomPath, PlayerWishes),
     request_body(content = String, content_type = "application/sdp"),
     responses((status = 201, content_type = "application/sdp", body = String, description = "The answer.", headers(
         ("Location" = String, description = "The session."), ("ETag" = String), ("Link" = String)))))]
@@ -67,10 +67,11 @@ pub async fn watch(
     Room(room): Room,
     caller: Caller,
     client: Option<Extension<ClientAddress>>,
-    Query(wishes): Query<Wishes>,
+    Query(wishes): Query<PlayerWishes>,
     offer: Sdp,
 ) -> Result<Response, Problem> {
-    WHEP.enter(&app, room, Arrival { caller, client, wishes, offer }).await
+    let (wishes, limits) = wishes.try_into()?;
+    WHEP.enter(&app, room, Arrival { caller, client, wishes, limits, offer }).await
 }
 
 /// Candidates or an ICE restart of a watching session.

@@ -62,6 +62,7 @@ pub(super) fn engine(config: &Config) -> RtcConfig {
     }
     for codec in &config.audio_codecs {
         match codec {
+            AudioCodec::Opus if config.redundant => codecs.enable_opus(true, true),
             AudioCodec::Opus => codecs.add_config(
                 111.into(),
                 None,

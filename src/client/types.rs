@@ -30,6 +30,8 @@ pub struct Config {
     /// Bandwidth to start from. `Some` estimates the bandwidth upwards and paces what is sent; `None`
     /// sends every packet at once (load generators, tests of exact times).
     pub estimate_bps: Option<u32>,
+    /// Offers redundant Opus (RFC 2198), as Chromium does, and sends it where it is taken.
+    pub redundant: bool,
 }
 
 impl Default for Config {
@@ -46,6 +48,7 @@ impl Default for Config {
             receive_audio: true,
             channel: true,
             estimate_bps: None,
+            redundant: false,
         }
     }
 }

@@ -301,7 +301,7 @@ impl Studio {
             StageEvent::TrackQuarantined { track, reason } => {
                 tracing::warn!(participant = %track.participant, reason, "a track cannot be decoded and rests");
             }
-            StageEvent::SceneShown { .. } | StageEvent::Failed(_) => {}
+            StageEvent::SceneShown { .. } | StageEvent::Facts { .. } | StageEvent::Failed(_) => {}
         }
     }
 
@@ -317,7 +317,7 @@ impl Studio {
                 let tracks = tracks_of(&self.room, &scene);
                 self.video.set_scene(canvas, scene, &tracks);
             }
-            Change::RenditionOpened { canvas, id, key } => self.video.open_rendition(canvas, id, key),
+            Change::RenditionOpened { canvas, id, key } => self.video.open_rendition(canvas, id, key, false),
             Change::RenditionClosed { canvas, id } => self.video.close_rendition(canvas, id),
             Change::Record { rendition, .. } => {
                 self.rendition = rendition;

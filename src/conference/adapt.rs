@@ -23,6 +23,8 @@ impl Conference {
     pub(super) fn request_keyframe(&self, participant: ParticipantId, need: Need) {
         if let Some((canvas, _, rendition)) = self.room.plan().watched(participant) {
             self.video.request_keyframe(canvas, rendition, need);
+        } else if let Some(track) = self.passed_to(participant).filter(|track| self.may_ask(*track, need)) {
+            self.tell_net(net::Command::RequestKeyframe(track));
         }
     }
 }

@@ -30,8 +30,8 @@ impl Conference {
         let mut messages: Vec<Arc<str>> = vec![channel::hello(self.room.id().as_str(), member).into()];
         if !member.waiting {
             messages.push(channel::roster(self.room.members().iter()).into());
-            let watched = self.room.plan().watched(id);
-            if let Some((scene, rtp_time)) = watched.and_then(|(canvas, ..)| self.shown.get(&canvas)) {
+            let watched = self.room.plan().screens.get(&id);
+            if let Some((scene, rtp_time)) = watched.and_then(|canvas| self.shown.get(canvas)) {
                 messages.push(channel::tiles(scene, *rtp_time, &|person| self.room.by_person(person)).into());
             }
             messages.extend(self.room.speaker().map(|speaker| channel::speaker(speaker).into()));

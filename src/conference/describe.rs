@@ -33,7 +33,8 @@ impl Conference {
         let member = self.room.member(id)?;
         let audio_codec = member.negotiated.audio_down.map(|codec| codec.name());
         let watched = self.room.plan().watched(id);
-        if watched.is_none() && audio_codec.is_none() {
+        let passed = self.passed_to(id);
+        if watched.is_none() && passed.is_none() && audio_codec.is_none() {
             return None;
         }
         let mut feed = Feed { view: self.room.shown_view(member).to_owned(), audio_codec, ..Feed::default() };
@@ -44,6 +45,13 @@ impl Conference {
             let halved = self.room.plan().halved.contains(&member.id);
             feed.fps = Some(if halved { key.fps / 2 } else { key.fps });
             feed.bitrate_bps = Some(self.room.plan().rates.get(&id).copied().unwrap_or(key.bitrate_bps));
+        }
+        if let Some(track) = passed {
+            feed.rendition = self.room.plan().passes.get(&track).map(ToString::to_string);
+            let facts = self.room.member(track.participant).and_then(|member| member.facts(track.source));
+            feed.video_codec = facts.map(|facts| facts.codec.name());
+            (feed.width, feed.height) = (facts.map(|facts| facts.size.width), facts.map(|facts| facts.size.height));
+            feed.bitrate_bps = facts.map(|facts| facts.bitrate_bps);
         }
         Some(feed)
     }

@@ -31,6 +31,8 @@ pub struct Join {
     pub role: Option<String>,
     /// Over the data channel as over REST.
     pub rights: Rights,
+    /// What they want to be sent at most; nothing else of it counts.
+    pub limits: ParticipantPatch,
 }
 
 /// A request to record a room.

@@ -18,6 +18,7 @@ pub mod handle;
 pub mod ingress;
 pub mod library;
 mod notices;
+mod passing;
 mod recordings;
 mod requests;
 pub mod rights;
@@ -25,6 +26,7 @@ mod session;
 pub mod sharing;
 pub mod station;
 pub mod taps;
+mod wanted;
 
 pub use describe::tracks as tracks_of;
 pub use recordings::Action;
@@ -61,9 +63,6 @@ use tokio::sync::{broadcast, mpsc};
 const ROSTER_EVERY: Duration = Duration::from_millis(100);
 /// How long a view is composed for snapshots after the last one was asked for.
 const OBSERVED_FOR: Duration = Duration::from_secs(5);
-/// How long a track that no canvas shows any more goes on being decoded: who comes back into the picture, as the next speaker or with the
-/// next layout, is there at once, and not after a keyframe.
-const LINGER: Duration = Duration::from_secs(10);
 
 /// What reaches a conference from its peers and stages.
 #[derive(Debug)]
@@ -145,6 +144,7 @@ pub struct Conference {
     recordings: Recordings,
     ingresses: Ingresses,
     egresses: Egresses,
+    taps: Arc<Taps>,
     departed: Departed,
     /// The scene that each canvas shows since which RTP time.
     shown: BTreeMap<CanvasId, (Arc<Scene>, u64)>,
@@ -153,6 +153,8 @@ pub struct Conference {
     lingering: BTreeMap<TrackId, Instant>,
     /// Views that a text lies over, and until when.
     banners: BTreeMap<String, Instant>,
+    /// When to look whether what is forwarded still comes.
+    watch_passes: Option<Instant>,
     roster_due: Option<Instant>,
     next_event: u64,
     chat: std::collections::VecDeque<Arc<str>>,
@@ -184,12 +186,14 @@ impl Conference {
             sessions: BTreeMap::new(),
             ingresses: Ingresses::new(parts.station),
             recordings: Recordings::new(parts.library, Arc::clone(&parts.taps), parts.epoch),
-            egresses: Egresses::new(parts.board, parts.taps),
+            egresses: Egresses::new(parts.board, Arc::clone(&parts.taps)),
+            taps: parts.taps,
             departed: Departed::default(),
             shown: BTreeMap::new(),
             observed: BTreeMap::new(),
             lingering: BTreeMap::new(),
             banners: BTreeMap::new(),
+            watch_passes: None,
             roster_due: None,
             next_event: 1,
             chat: std::collections::VecDeque::new(),
@@ -254,7 +258,11 @@ impl Conference {
         let lingering = self.lingering.values();
         let due = self.observed.values().chain(self.banners.values()).chain(lingering).copied();
         let due = due.chain(self.roster_due).chain(leaving);
-        due.chain(self.recordings.poll_timeout()).chain(self.egresses.poll_timeout()).chain(self.room.poll_timeout()).min()
+        due.chain(self.watch_passes)
+            .chain(self.recordings.poll_timeout())
+            .chain(self.egresses.poll_timeout())
+            .chain(self.room.poll_timeout())
+            .min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant, wall: SystemTime) {
@@ -276,6 +284,7 @@ impl Conference {
             self.unwanted(track);
         }
         self.room.handle_timeout(now);
+        self.watch_passes();
         self.take_stills();
         self.departed.forget(now);
         self.settle();
@@ -298,6 +307,7 @@ impl Conference {
             Event::Message(text) => self.channel_message(participant, &text),
             Event::KeyframeRequested => self.request_keyframe(participant, Need::Repairs),
             Event::KeyframeNeeded => self.request_keyframe(participant, Need::Joins),
+            Event::Flows(rendition) => self.room.flows(participant, rendition),
             Event::Estimate(bps) => self.room.estimate(participant, bps, self.now),
             Event::Congested(bps) => self.room.congested(participant, bps, self.now),
             Event::Report { loss, .. } => self.tell_mix(mix::Input::Loss { listener: participant, loss }),
@@ -327,8 +337,10 @@ impl Conference {
                 let text: Arc<str> = channel::tiles(&scene, rtp_time, &|person| self.room.by_person(person)).into();
                 self.send(self.channels_of(canvas), text);
                 self.note_scene(canvas, &scene, rtp_time);
+                self.room.rests(canvas, &scene, self.now);
                 self.shown.insert(canvas, (scene, rtp_time));
             }
+            StageEvent::Facts { track, facts } => self.room.facts(track, Some(facts)),
             StageEvent::Mix(mix::Event::ActiveSpeaker { rule, participant }) => self.room.floor_passed(rule, participant),
             StageEvent::Failed(unit) => {
                 tracing::error!(room = %self.room.id(), unit, "the room ends by an internal error");
@@ -385,7 +397,7 @@ impl Conference {
             Change::Scene { canvas, scene } => self.set_scene(canvas, scene),
             Change::RenditionOpened { canvas, id, key } => {
                 self.sharing.renditions(1);
-                self.video.open_rendition(canvas, id, key);
+                self.video.open_rendition(canvas, id, key, self.room.is_gone_over_to(id));
             }
             Change::RenditionClosed { canvas, id } => {
                 self.sharing.renditions(-1);
@@ -396,6 +408,8 @@ impl Conference {
             }
             Change::Record { recording, rendition } => self.feed_recording(recording, rendition),
             Change::Send { egress, rendition } => self.feed_egress(egress, rendition),
+            Change::Pass { track, rendition } => self.pass(track, rendition),
+            Change::Decode { track, decoded } => self.video.set_visible(track, decoded && self.is_wanted(track)),
             Change::Wanted { track, height } => self.want(track, height),
             Change::Speaker { participant, voicing } => self.tell_mix(mix::Input::Speaker { participant, voicing }),
             Change::SpeakerLeft(id) => self.tell_mix(mix::Input::SpeakerLeft(id)),
@@ -429,8 +443,8 @@ impl Conference {
     /// Who comes to a canvas that is already shown learns who is where in it: it is told anew with its next picture,
     /// which for them begins with a keyframe.
     fn tell_tiles(&self, participant: ParticipantId) {
-        let Some((canvas, ..)) = self.room.plan().watched(participant) else { return };
-        self.tell_scene_again(canvas);
+        let Some(canvas) = self.room.plan().screens.get(&participant) else { return };
+        self.tell_scene_again(*canvas);
     }
 
     fn tell_scene_again(&self, canvas: CanvasId) {
@@ -442,22 +456,6 @@ impl Conference {
     fn set_scene(&self, canvas: CanvasId, scene: Arc<Scene>) {
         let tracks = describe::tracks(&self.room, &scene);
         self.video.set_scene(canvas, scene, &tracks);
-    }
-
-    /// Somebody sees the track, in a tile of this height; 0: nobody any more, which counts after [`LINGER`].
-    fn want(&mut self, track: TrackId, height: u32) {
-        if height == 0 && !self.room.plan().canvases.is_empty() {
-            self.lingering.insert(track, self.now + LINGER);
-            return;
-        }
-        self.lingering.remove(&track);
-        self.video.set_visible(track, height > 0);
-        self.tell_net(net::Command::Want { track, height });
-    }
-
-    fn unwanted(&self, track: TrackId) {
-        self.video.set_visible(track, false);
-        self.tell_net(net::Command::Want { track, height: 0 });
     }
 
     fn send(&self, to: Arc<[ParticipantId]>, text: Arc<str>) {

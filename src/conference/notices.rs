@@ -64,7 +64,7 @@ impl Conference {
     }
 
     pub(super) fn channels_of(&self, canvas: CanvasId) -> Arc<[ParticipantId]> {
-        let watches = |id: &ParticipantId| self.room.plan().watched(*id).is_some_and(|(watched, ..)| watched == canvas);
+        let watches = |id: &ParticipantId| self.room.plan().screens.get(id) == Some(&canvas);
         self.channels().iter().copied().filter(watches).collect()
     }
 }

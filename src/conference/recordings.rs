@@ -355,7 +355,9 @@ impl Conference {
             }
         };
         let willing = self.room.members().iter().filter(|member| taken && member.is_in() && member.consent() != Consent::Deny);
-        self.recordings.taps.permit(willing.map(|member| (member.id, permit(member))).collect());
+        for track in self.recordings.taps.permit(willing.map(|member| (member.id, permit(member))).collect()) {
+            self.ask(track, self.room.plan().wanted.get(&track).copied().unwrap_or_default());
+        }
     }
 
     fn tell_recordings(&self) {
@@ -370,7 +372,7 @@ impl Conference {
 
     /// Where a participant's media enter the room, and its recordings.
     pub(super) fn inlet(&self, participant: ParticipantId, stages: RoomInlet) -> Tapped {
-        Tapped::new(participant, self.recordings.epoch, Arc::clone(&self.recordings.taps), stages)
+        Tapped::new(participant, self.recordings.epoch, Arc::clone(&self.recordings.taps), stages, self.inbox.clone())
     }
 
     pub(super) fn has_recordings(&self) -> bool {

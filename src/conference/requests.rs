@@ -189,6 +189,7 @@ impl Conference {
         self.empty_since = None;
         let (kind, identity, role, view) = (join.kind, join.identity, join.role, join.view);
         self.room.join(Arrival { id, kind, name, identity, role, view, waits, negotiated: Default::default() })?;
+        self.room.patch(id, join.limits)?;
         tracing::info!(room = %self.room.id(), participant = %id, ?kind, "participant joins");
         Ok(Joined { participant: id, answer })
     }

@@ -13,16 +13,17 @@ use crate::ids::{ParticipantId, RenditionId, Source, TrackId};
 use crate::media::{AudioIn, AudioOut, VideoIn, VideoOut};
 use crate::net;
 use crate::peer::feed::{Feed, Verdict};
+use crate::pipeline::forward::{Forward, Passed};
 use crate::pipeline::inlet::RoomInlet;
-use crate::pipeline::{Inlet, Outlet};
+use crate::pipeline::{Inlet, Outlet, StageEvent};
 use crate::record::mp4::Ticks;
 use crate::record::tracks::{Medium, Unit};
 use crate::record::{Need, Recorder};
 use arc_swap::ArcSwap;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The outlet of one room.
 pub struct Taps {
@@ -32,11 +33,20 @@ pub struct Taps {
     /// Those of the recordings that take participants' own tracks.
     tracks: ArcSwap<Vec<Arc<Tap<Recorder>>>>,
     permits: ArcSwap<BTreeMap<ParticipantId, Permit>>,
+    /// Tracks that subscribers are sent as they come.
+    passes: ArcSwap<BTreeMap<TrackId, Arc<Pass>>>,
 }
 
 impl Taps {
     pub fn new(net: net::Handle) -> Self {
-        Self { net, recordings: ArcSwap::default(), egresses: ArcSwap::default(), tracks: ArcSwap::default(), permits: ArcSwap::default() }
+        Self {
+            net,
+            recordings: ArcSwap::default(),
+            egresses: ArcSwap::default(),
+            tracks: ArcSwap::default(),
+            permits: ArcSwap::default(),
+            passes: ArcSwap::default(),
+        }
     }
 
     /// These from now on and no others.
@@ -54,11 +64,70 @@ impl Taps {
         self.egresses.store(Arc::new(taps.collect()));
     }
 
-    /// What of whom may be recorded as it comes, from now on and nothing else.
-    pub(super) fn permit(&self, permits: BTreeMap<ParticipantId, Permit>) {
-        if **self.permits.load() != permits {
-            self.permits.store(Arc::new(permits));
+    /// What of whom may be recorded as it comes, from now on and nothing else. The pictures of which that is new, or over.
+    pub(super) fn permit(&self, permits: BTreeMap<ParticipantId, Permit>) -> Vec<TrackId> {
+        let before = self.permits.load();
+        if **before == permits {
+            return Vec::new();
         }
+        let known: BTreeSet<ParticipantId> = before.keys().chain(permits.keys()).copied().collect();
+        let pictures = known.iter().flat_map(|id| [Source::Camera, Source::Screen].map(|source| TrackId { participant: *id, source }));
+        let changed = pictures.filter(|track| covered(&before, *track) != covered(&permits, *track)).collect();
+        self.permits.store(Arc::new(permits));
+        changed
+    }
+
+    /// These tracks go on as they come, from now on and no others.
+    pub(super) fn forward(&self, passes: BTreeMap<TrackId, Arc<Pass>>) {
+        self.passes.store(Arc::new(passes));
+    }
+
+    pub(super) fn passes(&self) -> BTreeMap<TrackId, Arc<Pass>> {
+        BTreeMap::clone(&self.passes.load())
+    }
+
+    /// Whether somebody records the track as it comes.
+    pub(super) fn records(&self, track: TrackId) -> bool {
+        covered(&self.permits.load(), track)
+    }
+}
+
+/// A track that goes on as it comes.
+#[derive(Debug)]
+pub(super) struct Pass {
+    rendition: RenditionId,
+    since: Instant,
+    /// When the last picture came, in milliseconds since then.
+    heard_ms: AtomicU64,
+    /// From when on a keyframe may be asked for by somebody who lost something, likewise.
+    repairs_ms: AtomicU64,
+}
+
+impl Pass {
+    pub fn new(rendition: RenditionId, now: Instant) -> Self {
+        Self { rendition, since: now, heard_ms: AtomicU64::new(0), repairs_ms: AtomicU64::new(0) }
+    }
+
+    /// When a picture came last.
+    pub fn heard(&self) -> Instant {
+        self.since + Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
+    }
+
+    /// True: somebody who lost something may have a keyframe, and the next one after `pause`.
+    pub fn repair(&self, now: Instant, pause: Duration) -> bool {
+        let may = self.ms(now) >= self.repairs_ms.load(Ordering::Relaxed);
+        if may {
+            self.repairs_ms.store(self.ms(now + pause), Ordering::Relaxed);
+        }
+        may
+    }
+
+    fn hear(&self, now: Instant) {
+        self.heard_ms.store(self.ms(now), Ordering::Relaxed);
+    }
+
+    fn ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.since).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -70,6 +139,10 @@ pub(super) struct Permit {
     pub microphone: bool,
     pub screen: bool,
     pub screen_audio: bool,
+}
+
+fn covered(permits: &BTreeMap<ParticipantId, Permit>, track: TrackId) -> bool {
+    permits.get(&track.participant).is_some_and(|permit| permit.covers(track.source))
 }
 
 impl Permit {
@@ -92,11 +165,15 @@ pub struct Tapped {
     stages: RoomInlet,
     /// By source: something passed that was not permitted.
     withheld: [AtomicBool; 4],
+    /// Camera and screen as they come; of the hub's thread alone.
+    forwards: [Mutex<Forward>; 2],
+    inbox: Inbox,
 }
 
 impl Tapped {
-    pub(super) fn new(participant: ParticipantId, epoch: Instant, taps: Arc<Taps>, stages: RoomInlet) -> Self {
-        Self { participant, epoch, taps, stages, withheld: Default::default() }
+    pub(super) fn new(participant: ParticipantId, epoch: Instant, taps: Arc<Taps>, stages: RoomInlet, inbox: Inbox) -> Self {
+        let forwards = [(); 2].map(|()| Mutex::new(Forward::new(epoch)));
+        Self { participant, epoch, taps, stages, withheld: Default::default(), forwards, inbox }
     }
 
     fn tap(&self, source: Source, received: Instant, medium: impl FnOnce(bool) -> Medium) {
@@ -119,11 +196,36 @@ impl Tapped {
     }
 }
 
+impl Tapped {
+    /// Sends a picture on as it is, where the room wants that, and tells what it is like.
+    fn forward(&self, picture: &VideoIn) {
+        let track = TrackId { participant: self.participant, source: picture.source };
+        let forward = &self.forwards[usize::from(picture.source == Source::Screen)];
+        let mut forward = forward.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = forward.measure(picture) {
+            self.inbox.put(Input::Stage(StageEvent::Facts { track, facts }));
+        }
+        let passes = self.taps.passes.load();
+        let Some(pass) = passes.get(&track) else { return forward.interrupt() };
+        pass.hear(picture.received);
+        match forward.picture(picture) {
+            Passed::Picture(picture) => {
+                metrics::counter!("mixdown_forwarded_pictures_total").increment(1);
+                if !self.taps.net.video(pass.rendition, Arc::new(picture)) {
+                    forward.interrupt();
+                }
+            }
+            Passed::KeyframeNeeded => self.taps.net.request_keyframe(track),
+        }
+    }
+}
+
 impl Inlet for Tapped {
     fn video(&self, picture: VideoIn) {
         self.tap(picture.source, picture.received, |withheld| {
             Medium::Picture(VideoIn { contiguous: picture.contiguous && !withheld, ..picture.clone() })
         });
+        self.forward(&picture);
         self.stages.video(picture);
     }
 

@@ -123,6 +123,8 @@ pub struct Rooms {
     pub max_views: u32,
     /// Pictures of one subscriber's own in views with `"self": "exclude"`; further subscribers share.
     pub max_private_pictures: u32,
+    /// One sender's picture alone goes on as it comes, where it fits.
+    pub forward_pictures: bool,
     /// Of a new room: whether who joins waits until admitted, and whether people may unmute themselves after an operator muted them.
     pub waiting_room: bool,
     pub self_unmute: bool,
@@ -279,6 +281,7 @@ impl Default for Rooms {
             max_participants: 100,
             max_views: 16,
             max_private_pictures: 8,
+            forward_pictures: true,
             waiting_room: false,
             self_unmute: false,
             chat_history: 100,

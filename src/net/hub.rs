@@ -415,18 +415,23 @@ impl Slot {
         if !self.peer.is_connected() {
             return None;
         }
-        let left = match self.feed.picture(rendition, picture.keyframe, picture.layer) {
+        let (left, switches) = match self.feed.picture(rendition, picture.keyframe, picture.layer) {
             Verdict::Skip => return None,
             Verdict::Drop => {
                 self.ask(now);
                 return None;
             }
-            Verdict::Send => None,
-            Verdict::Switch { left } => left,
+            Verdict::Send => (None, false),
+            Verdict::Switch { left } => (left, true),
         };
         let rtp_time = self.feed.stamp(picture.rtp_time);
         match self.peer.send_video(picture, rtp_time, now) {
-            Sent::Sent => return left,
+            Sent::Sent => {
+                if switches {
+                    self.observer.event(self.participant, Event::Flows(rendition));
+                }
+                return left;
+            }
             Sent::Unfit => {
                 refuse("video_unfit");
                 self.feed.interrupt();

@@ -36,7 +36,11 @@ impl Peer {
                     let news = self.meter.latest(self.bounded(bps), now).map(Event::Estimate);
                     self.outputs.extend(news.map(Output::Event));
                 }
-                self.meter.report(stats.egress_loss_fraction, rtt, now)
+                let report = self.meter.report(stats.egress_loss_fraction, rtt, now);
+                if let Some(Event::Report { loss, .. }) = report {
+                    self.redundancy.report(loss, self.meter.stats().estimate_bps, now);
+                }
+                report
             }
             str0m::Event::MediaEgressStats(stats) => {
                 self.meter.egress(stats.loss, stats.rtt);

@@ -18,6 +18,10 @@ pub enum Encoding {
     Rtx {
         of: u8,
     },
+    /// Packets of another payload type, each with those before it (RFC 2198).
+    Red {
+        of: u8,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +37,7 @@ impl Format {
         match self.encoding {
             Encoding::H264 { .. } => Some(VideoCodec::H264),
             Encoding::Vp8 => Some(VideoCodec::Vp8),
-            Encoding::Audio(_) | Encoding::Rtx { .. } => None,
+            Encoding::Audio(_) | Encoding::Rtx { .. } | Encoding::Red { .. } => None,
         }
     }
 
@@ -61,6 +65,7 @@ fn map(encoding: Encoding) -> &'static str {
         Encoding::H264 { .. } => "H264/90000",
         Encoding::Vp8 => "VP8/90000",
         Encoding::Rtx { .. } => "rtx/90000",
+        Encoding::Red { .. } => "red/48000/2",
         Encoding::Audio(AudioCodec::Opus) => "opus/48000/2",
         Encoding::Audio(AudioCodec::Pcmu) => "PCMU/8000",
         Encoding::Audio(AudioCodec::Pcma) => "PCMA/8000",
@@ -130,16 +135,23 @@ impl<'a> Collector<'a> {
         let mut repairs: Vec<Format> = Vec::new();
         for entry in &self.entries {
             let Some(format) = entry.format(self.media)? else { continue };
-            let Encoding::Rtx { of } = format.encoding else {
-                formats.push(format);
-                continue;
-            };
-            if repairs.iter().any(|other| other.encoding == format.encoding) {
-                return Err(OfferError::Unprocessable(format!("two rtx formats have apt={of}")));
+            match format.encoding {
+                Encoding::Rtx { of } if repairs.iter().any(|other| other.encoding == format.encoding) => {
+                    return Err(OfferError::Unprocessable(format!("two rtx formats have apt={of}")));
+                }
+                Encoding::Red { .. } if repairs.iter().any(|other| other.encoding == format.encoding) => {}
+                Encoding::Rtx { .. } | Encoding::Red { .. } => repairs.push(format),
+                _ => formats.push(format),
             }
-            repairs.push(format);
         }
         for repair in repairs {
+            if let Encoding::Red { of } = repair.encoding {
+                // Of Opus alone; redundancy of something else is as good as none.
+                if let Some(at) = formats.iter().position(|format| format.payload_type == of && format.audio() == Some(AudioCodec::Opus)) {
+                    formats.insert(at + 1, repair);
+                }
+                continue;
+            }
             let Encoding::Rtx { of } = repair.encoding else { continue };
             if !self.entries.iter().any(|entry| entry.payload_type == of) {
                 return Err(OfferError::Unprocessable(format!("the rtx format {} has apt={of}, which is not listed", repair.payload_type)));
@@ -161,10 +173,11 @@ impl Entry<'_> {
                 self.parameter("profile-level-id").unwrap_or("42e01f")
             )),
             Encoding::Rtx { of } => Some(format!("apt={of}")),
+            Encoding::Red { of } => Some(format!("{of}/{of}")),
             Encoding::Audio(AudioCodec::Opus) => Some("minptime=10;useinbandfec=1;usedtx=1;stereo=1;sprop-stereo=1".into()),
             Encoding::Vp8 | Encoding::Audio(_) => None,
         };
-        let feedback = if matches!(encoding, Encoding::Rtx { .. }) { Vec::new() } else { self.feedback.clone() };
+        let feedback = if matches!(encoding, Encoding::Rtx { .. } | Encoding::Red { .. }) { Vec::new() } else { self.feedback.clone() };
         Ok(Some(Format { payload_type: self.payload_type, encoding, fmtp, feedback }))
     }
 
@@ -196,6 +209,7 @@ impl Entry<'_> {
         };
         match (media, name.as_str()) {
             (Media::Audio, "opus") => expect((48_000, 2), Encoding::Audio(AudioCodec::Opus)),
+            (Media::Audio, "red") if (rate, channels) == (48_000, 2) => self.red(&line),
             (Media::Audio, "pcmu") => expect((8_000, 1), Encoding::Audio(AudioCodec::Pcmu)),
             (Media::Audio, "pcma") => expect((8_000, 1), Encoding::Audio(AudioCodec::Pcma)),
             (Media::Video, "vp8") => expect((90_000, 1), Encoding::Vp8),
@@ -235,6 +249,12 @@ impl Entry<'_> {
     fn rtx(&self, line: &Line<'_>) -> Result<Option<Encoding>, OfferError> {
         let Some(of) = self.parameter("apt") else { return Ok(None) };
         Ok(Some(Encoding::Rtx { of: payload_type(of, line)? }))
+    }
+
+    /// `a=fmtp:63 111/111`: the primary's payload type, and that of each packet before it. Without it nobody knows of what.
+    fn red(&self, line: &Line<'_>) -> Result<Option<Encoding>, OfferError> {
+        let Some((of, _)) = self.fmtp.and_then(|(fmtp, _)| fmtp.split_once('/')) else { return Ok(None) };
+        Ok(Some(Encoding::Red { of: payload_type(of.trim(), line)? }))
     }
 }
 

@@ -21,6 +21,8 @@ pub mod fragment;
 mod keyframes;
 mod link;
 pub mod offer;
+mod path;
+mod redundancy;
 mod render;
 mod roles;
 mod sdp;
@@ -30,12 +32,15 @@ mod stats;
 pub mod stun;
 mod tracks;
 pub mod types;
+mod upstream;
 
 use crate::ids::Source;
 use crate::media::{AudioOut, VideoOut};
 use backlog::Backlog;
 use link::Link;
 pub use offer::OfferError;
+use path::Path;
+use redundancy::Redundancy;
 use session::Session;
 pub use session::{REPAIR_AGE, REPAIR_PACKETS, REPAIR_SHARE};
 use stats::Meter;
@@ -65,6 +70,8 @@ pub struct Peer {
     channel: channel::Channel,
     meter: Meter,
     backlog: Backlog,
+    redundancy: Redundancy,
+    path: Path,
     outputs: VecDeque<Output>,
     /// When the stack wants to be called.
     timeout: Instant,
@@ -110,6 +117,8 @@ impl Peer {
             channel: channel::Channel::default(),
             meter: Meter::default(),
             backlog: Backlog::default(),
+            redundancy: Redundancy::default(),
+            path: Path::default(),
             outputs: VecDeque::new(),
             timeout: now,
             closing: None,
@@ -208,6 +217,9 @@ impl Peer {
         }
         self.meter.received(datagram.contents.len());
         self.link.heard(authenticated, now);
+        if self.config.ice_lite {
+            self.path.heard(datagram, now);
+        }
         self.touch();
         let result = self.rtc.handle_input(input);
         self.note(result, now);
@@ -327,7 +339,7 @@ impl Peer {
             if let Some(reason) = self.closing {
                 return self.finish(reason, now);
             }
-            if self.channel.tidy(&mut self.rtc) || self.tracks.ask(&mut self.rtc, now) {
+            if self.channel.tidy(&mut self.rtc) || self.tracks.ask(&mut self.rtc, now) || self.repeat() {
                 self.drained = false;
                 continue;
             }
@@ -346,6 +358,15 @@ impl Peer {
             metrics::counter!("mixdown_peer_spins_total").increment(1);
             self.timeout = now + SPIN_BRAKE;
         }
+    }
+
+    /// Brings the stack to whether the mix is sent redundantly. True: it was touched.
+    fn repeat(&mut self) -> bool {
+        let changed = self.session.redundant != self.redundancy.is_on();
+        if changed {
+            self.session.set_redundant(&mut self.rtc, self.redundancy.is_on());
+        }
+        changed
     }
 
     /// Takes everything out of the stack.
@@ -379,7 +400,7 @@ impl Peer {
         self.outputs.push_back(Output::Transmit(Transmit {
             transport,
             source: transmit.source,
-            destination: transmit.destination,
+            destination: self.path.destination(transport, transmit.destination, &transmit.contents),
             contents: transmit.contents.into(),
         }));
     }

@@ -84,18 +84,18 @@ fn first_receiving(offer: &Offer, media: Media, kind: Kind) -> Option<String> {
 
 /// Whether this format can be sent: the packetiser fragments, which H.264 mode 0 does not allow.
 fn sendable(format: &Format) -> bool {
-    !matches!(format.encoding, Encoding::H264 { mode: 0 } | Encoding::Rtx { .. })
+    !matches!(format.encoding, Encoding::H264 { mode: 0 } | Encoding::Rtx { .. } | Encoding::Red { .. })
 }
 
 fn narrow(formats: &mut Vec<Format>, config: &Config) {
     let allowed = |format: &Format| match format.encoding {
         Encoding::Audio(codec) => config.audio_codecs.contains(&codec),
-        Encoding::Rtx { .. } => true,
+        Encoding::Rtx { .. } | Encoding::Red { .. } => true,
         _ => format.video().is_some_and(|codec| config.video_codecs.contains(&codec)),
     };
     formats.retain(allowed);
     let mains: Vec<_> = formats.iter().map(|format| format.payload_type).collect();
-    formats.retain(|format| !matches!(format.encoding, Encoding::Rtx { of } if !mains.contains(&of)));
+    formats.retain(|format| !matches!(format.encoding, Encoding::Rtx { of } | Encoding::Red { of } if !mains.contains(&of)));
 }
 
 /// Refuses an offer that could not do what the session is for.

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use str0m::bwe::Bitrate;
 use str0m::change::SdpOffer;
-use str0m::format::{Codec as StackCodec, FormatParams, PayloadParams};
+use str0m::format::{Codec as StackCodec, PayloadParams};
 use str0m::media::{Frequency, Mid, Pt, Rid};
 use str0m::net::TcpType;
 use str0m::{Candidate as StackCandidate, IceCreds, Rtc, RtcConfig};
@@ -52,6 +52,8 @@ pub struct Session {
     pub audio_down: Option<Down<AudioCodec>>,
     /// The stream whose repair is set up.
     repairs: Option<Mid>,
+    /// Each packet of the mix carries the one before it too, where the other side understands that (RFC 2198).
+    pub redundant: bool,
     /// The receiver sends transport-wide feedback: its other estimates do not count.
     pub transport_cc: bool,
 }
@@ -79,6 +81,7 @@ impl Session {
             video_down: None,
             audio_down: None,
             repairs: None,
+            redundant: false,
             transport_cc: false,
         };
         let answer = session.agree(&mut rtc, config, &text);
@@ -188,6 +191,9 @@ impl Session {
         self.declare_sender(rtc);
         self.find_down(rtc, config);
         self.set_up_repair(rtc);
+        if let Some(down) = self.audio_down {
+            rtc.direct_api().set_red_send(down.mid, self.redundant);
+        }
         self.negotiated = Negotiated {
             sends: self.sends(rtc, config),
             video_down: self.video_down.map(|down| down.codec),
@@ -216,6 +222,14 @@ impl Session {
         if let Some(stream) = api.stream_tx_by_mid(mid, None) {
             stream.set_rtx_cache(REPAIR_PACKETS, REPAIR_AGE, Some(REPAIR_SHARE));
             self.repairs = Some(mid);
+        }
+    }
+
+    /// Sends each packet of the mix once more with the next one, or no longer.
+    pub fn set_redundant(&mut self, rtc: &mut Rtc, redundant: bool) {
+        self.redundant = redundant;
+        if let Some(down) = self.audio_down {
+            rtc.direct_api().set_red_send(down.mid, redundant);
         }
     }
 
@@ -294,7 +308,7 @@ fn accept(rtc: &mut Rtc, offer: &Offer) -> Result<String, OfferError> {
     let accepted = catch_unwind(AssertUnwindSafe(|| {
         let offer = SdpOffer::from_sdp_string(&text).map_err(|error| error.to_string())?;
         let answer = rtc.sdp_api().accept_offer(offer).map_err(|error| error.to_string())?;
-        Ok(answer.to_sdp_string())
+        Ok(whole_opus(&answer.to_sdp_string()))
     }));
     accepted.unwrap_or_else(|_| Err("the offer cannot be processed".into())).map_err(OfferError::Unprocessable)
 }
@@ -332,7 +346,8 @@ fn build(config: &Config, local: &Credentials, now: Instant) -> Rtc {
     }
     for codec in &config.audio_codecs {
         match codec {
-            AudioCodec::Opus => codecs.add_config(111.into(), None, StackCodec::Opus, Frequency::FORTY_EIGHT_KHZ, Some(2), opus()),
+            // With redundancy, which cannot be added to settings of our own: [`whole_opus`] says the rest.
+            AudioCodec::Opus => codecs.enable_opus(true, true),
             AudioCodec::Pcmu => codecs.enable_pcmu(true, false),
             AudioCodec::Pcma => codecs.enable_pcma(true, false),
             AudioCodec::L16 => {} // never on the wire
@@ -351,15 +366,10 @@ fn build(config: &Config, local: &Credentials, now: Instant) -> Rtc {
     rtc
 }
 
-fn opus() -> FormatParams {
-    FormatParams {
-        min_p_time: Some(10),
-        use_inband_fec: Some(true),
-        use_dtx: Some(true),
-        stereo: Some(true),
-        sprop_stereo: Some(true),
-        ..FormatParams::default()
-    }
+/// The stack's own parameters of Opus, and ours: pauses are not sent, and both sides may be in stereo (RFC 7587 §6.1).
+fn whole_opus(answer: &str) -> String {
+    const BRIEF: &str = "minptime=10;useinbandfec=1\r\n";
+    answer.replace(BRIEF, "minptime=10;useinbandfec=1;usedtx=1;stereo=1;sprop-stereo=1\r\n")
 }
 
 fn agreed(rtc: &Rtc, mid: Mid, wanted: impl Fn(&str0m::media::Media) -> bool) -> Vec<PayloadParams> {

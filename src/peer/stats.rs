@@ -16,10 +16,17 @@ pub struct Meter {
     /// The stack's estimate before it is averaged over seconds.
     latest: Option<(u32, Instant)>,
     average: Option<u32>,
+    /// The shortest round trip so far, in milliseconds.
+    least_rtt_ms: Option<f32>,
 }
 
 /// How long an estimate that is not averaged counts.
 const LATEST: Duration = Duration::from_millis(1_500);
+/// A link whose round trips are no longer than by this, and that loses no more than this share, carries what is sent.
+const CALM_MS: f32 = 60.0;
+const CALM_LOSS: f32 = 0.1;
+/// Where little is sent an estimate that follows what arrives goes down by chance and not up again: up to here it does not fall below what goes out.
+const LITTLE: u32 = 200_000;
 
 impl Meter {
     pub fn received(&mut self, bytes: usize) {
@@ -37,7 +44,7 @@ impl Meter {
     pub fn estimate(&mut self, average: u32, now: Instant) -> Option<u32> {
         self.average = Some(average);
         let latest = self.latest.filter(|(_, at)| now < *at + LATEST).map_or(u32::MAX, |(latest, _)| latest);
-        let bps = average.min(latest);
+        let bps = average.min(latest).max(self.carried());
         self.stats.estimate_bps = Some(bps);
         let news = self.told.is_none_or(|(told, at)| {
             let change = told.abs_diff(bps);
@@ -54,6 +61,13 @@ impl Meter {
         self.latest = Some((bps, now));
         let average = self.average?;
         self.estimate(average, now)
+    }
+
+    /// What the link is seen to carry, where that is little; else 0.
+    fn carried(&self) -> u32 {
+        let Stats { loss_down, rtt_ms, send_bitrate_bps, .. } = self.stats;
+        let calm = rtt_ms.zip(self.least_rtt_ms).is_some_and(|(rtt, least)| rtt <= least + CALM_MS);
+        if calm && loss_down <= CALM_LOSS { send_bitrate_bps.min(LITTLE) } else { 0 }
     }
 
     /// A receiver report about one of our streams.
@@ -83,7 +97,9 @@ impl Meter {
         let loss = self.reported_loss.take().or(egress_loss);
         let rtt = self.reported_rtt.take().or(rtt);
         if let Some(rtt) = rtt {
-            self.stats.rtt_ms = Some(rtt.as_secs_f32() * 1_000.0);
+            let ms = rtt.as_secs_f32() * 1_000.0;
+            self.stats.rtt_ms = Some(ms);
+            self.least_rtt_ms = Some(self.least_rtt_ms.map_or(ms, |least| least.min(ms)));
         }
         if let Some(loss) = loss {
             self.stats.loss_down = loss.clamp(0.0, 1.0);
@@ -93,5 +109,34 @@ impl Meter {
 
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A second in which so many bytes were sent, and then an estimate of 30 kb/s.
+    fn second(meter: &mut Meter, bytes: usize, rtt_ms: u64, loss: f32, now: Instant) -> u32 {
+        meter.sent(bytes);
+        meter.report(Some(loss), Some(Duration::from_millis(rtt_ms)), now);
+        meter.estimate(30_000, now);
+        meter.stats().estimate_bps.unwrap()
+    }
+
+    #[test]
+    fn what_goes_out_without_waiting_is_carried_whatever_the_estimate_says() {
+        let start = crate::runtime::clock::now();
+        let mut meter = Meter::default();
+        let mut at = 0;
+        let mut next = |bytes, rtt_ms, loss| {
+            at += 1;
+            second(&mut meter, bytes, rtt_ms, loss, start + Duration::from_secs(at))
+        };
+        next(10_000, 50, 0.0);
+        assert_eq!(next(10_000, 60, 0.0), 80_000);
+        assert_eq!(next(100_000, 60, 0.0), LITTLE);
+        assert_eq!(next(10_000, 400, 0.0), 30_000, "it waits");
+        assert_eq!(next(10_000, 60, 0.3), 30_000, "it is lost");
     }
 }

@@ -1,4 +1,4 @@
-//! As much of STUN (RFC 8489) as the demultiplexer needs: class, transaction, ufrag, integrity.
+//! As much of STUN (RFC 8489) as the demultiplexer needs: class, transaction, ufrag, nomination, integrity.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
@@ -7,6 +7,7 @@ const HEADER: usize = 20;
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const USERNAME: u16 = 0x0006;
 const MESSAGE_INTEGRITY: u16 = 0x0008;
+const USE_CANDIDATE: u16 = 0x0025;
 const MAX_ATTRIBUTES: usize = 32;
 
 /// What the first byte of a datagram says it is (RFC 7983).
@@ -43,6 +44,8 @@ pub type Transaction = [u8; 12];
 pub struct Message<'a> {
     pub class: Class,
     pub transaction: Transaction,
+    /// The way that this came is the one to use from now on (RFC 8445 §7.1.2).
+    pub nominates: bool,
     username: Option<&'a str>,
     integrity_at: Option<usize>,
     bytes: &'a [u8],
@@ -63,7 +66,7 @@ pub fn parse(bytes: &[u8]) -> Option<Message<'_>> {
     };
     let mut transaction = Transaction::default();
     transaction.copy_from_slice(&header[8..]);
-    let mut message = Message { class, transaction, username: None, integrity_at: None, bytes };
+    let mut message = Message { class, transaction, nominates: false, username: None, integrity_at: None, bytes };
     let mut at = HEADER;
     for _ in 0..MAX_ATTRIBUTES {
         let Some(head) = bytes.get(at..at + 4) else { return (at == bytes.len()).then_some(message) };
@@ -72,6 +75,7 @@ pub fn parse(bytes: &[u8]) -> Option<Message<'_>> {
         let value = bytes.get(at + 4..at + 4 + length)?;
         match kind {
             USERNAME if message.username.is_none() => message.username = Some(std::str::from_utf8(value).ok()?),
+            USE_CANDIDATE => message.nominates = true,
             // What follows the integrity is not covered by it (but FINGERPRINT, which proves nothing).
             MESSAGE_INTEGRITY => {
                 message.integrity_at = (length == 20).then_some(at);
@@ -118,6 +122,7 @@ mod tests {
         let message = parse(REQUEST).unwrap();
         assert_eq!(message.class, Class::Request);
         assert_eq!(message.receiver_ufrag(), Some("evtj"));
+        assert!(!message.nominates);
         assert!(message.verify("VOkJxbRl1RmTxUk/WvJxBt"));
         assert!(!message.verify("VOkJxbRl1RmTxUk/WvJxBx"));
     }

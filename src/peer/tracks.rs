@@ -3,11 +3,13 @@
 use super::keyframes::Requests;
 use super::session::Session;
 use super::simulcast::{Selector, Verdict};
+use super::upstream::{self, Shown, Upstream};
 use crate::ids::Source;
 use crate::media::{AudioIn, Orientation, VideoIn};
 use mixdown_codecs::{AudioCodec, VideoCodec, gate};
 use std::time::{Duration, Instant};
 use str0m::Rtc;
+use str0m::bwe::Bitrate;
 use str0m::format::Codec;
 use str0m::media::{KeyframeRequestKind, MediaData, Mid, Rid};
 
@@ -15,6 +17,8 @@ use str0m::media::{KeyframeRequestKind, MediaData, Mid, Rid};
 const MAX_SSRCS: usize = 32;
 /// An SSRC that has been silent for this long makes room for another.
 const SSRC_IDLE: Duration = Duration::from_secs(5);
+/// Pictures that nobody has asked for within this time after the first one are seen nowhere.
+const UNASKED: Duration = Duration::from_secs(5);
 
 struct Track {
     mid: Mid,
@@ -25,6 +29,10 @@ struct Track {
     requests: Requests,
     /// A picture of the forwarded stream was dropped here: the next one does not follow the one before.
     gap: bool,
+    /// Lines of the largest tile, once somebody has said.
+    height: Option<u32>,
+    /// When the first picture came.
+    since: Option<Instant>,
 }
 
 /// One time line over all layers: each may count from a start of its own.
@@ -60,6 +68,7 @@ impl Clock {
 pub struct Tracks {
     tracks: Vec<Track>,
     ssrcs: Vec<(u32, Instant)>,
+    upstream: Upstream,
 }
 
 /// Layers whose times differ by less than this (1 s) count from the same start.
@@ -87,7 +96,17 @@ impl Tracks {
                 Some(at) => before.swap_remove(at),
                 None => {
                     let selector = (layers.len() > 1).then(|| Selector::new(layers.len()));
-                    Track { mid, source, layers, selector, clock: Clock::default(), requests: Requests::default(), gap: false }
+                    Track {
+                        mid,
+                        source,
+                        layers,
+                        selector,
+                        clock: Clock::default(),
+                        requests: Requests::default(),
+                        gap: false,
+                        height: None,
+                        since: None,
+                    }
                 }
             });
         }
@@ -124,6 +143,12 @@ impl Tracks {
             return refuse("no_track");
         };
         let video = matches!(track.source, Source::Camera | Source::Screen);
+        let (since, unasked) = (*track.since.get_or_insert(now), track.height.is_none());
+        if video && (since == now || (unasked && now >= since + UNASKED)) {
+            track.height = track.height.or((now >= since + UNASKED).then_some(0));
+            self.bound(now);
+        }
+        let track = self.tracks.iter_mut().find(|track| track.mid == data.mid)?;
         match data.params.spec().codec {
             Codec::H264 if video => track.video(VideoCodec::H264, data, limits, now).map(Unit::Video),
             Codec::Vp8 if video => track.video(VideoCodec::Vp8, data, limits, now).map(Unit::Video),
@@ -149,12 +174,22 @@ impl Tracks {
 
     pub fn want(&mut self, source: Source, height: u32, now: Instant) {
         for track in self.tracks.iter_mut().filter(|track| track.source == source) {
+            track.height = Some(height);
             let Some(selector) = &mut track.selector else { continue };
             selector.want(height);
             if selector.missing(now).is_some() {
                 track.requests.want(now);
             }
         }
+        self.bound(now);
+    }
+
+    /// How much the sender is asked for, as of now.
+    fn bound(&mut self, now: Instant) {
+        let pictures = self.tracks.iter().filter(|track| track.is_video() && track.since.is_some());
+        let shown = pictures.map(|track| Shown { source: track.source, height: track.height, layered: track.selector.is_some() });
+        let limit = upstream::limit(shown);
+        self.upstream.limit(limit, now);
     }
 
     /// Sends one keyframe request that is due. True: the stack was touched.
@@ -164,19 +199,37 @@ impl Tracks {
                 return true;
             }
         }
+        self.tell_limit(rtc, now)
+    }
+
+    /// Tells the sender how much is wanted of them, if that is due. True: the stack was touched.
+    fn tell_limit(&mut self, rtc: &mut Rtc, now: Instant) -> bool {
+        let Some(bps) = self.upstream.poll(now) else { return false };
+        for track in self.tracks.iter().filter(|track| track.is_video()) {
+            let mut api = rtc.direct_api();
+            if let Some(stream) = api.stream_rx_by_mid(track.mid, track.layers.first().copied()) {
+                stream.request_remb(Bitrate::bps(u64::from(bps)));
+                return true;
+            }
+        }
         false
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        self.tracks.iter().filter_map(|track| track.requests.deadline()).min()
+        self.tracks.iter().filter_map(|track| track.requests.deadline()).chain(self.upstream.deadline()).min()
     }
 
     pub fn end(&mut self) {
         self.tracks.clear();
+        self.upstream = Upstream::default();
     }
 }
 
 impl Track {
+    fn is_video(&self) -> bool {
+        matches!(self.source, Source::Camera | Source::Screen)
+    }
+
     fn video(&mut self, codec: VideoCodec, data: MediaData, limits: gate::Limits, now: Instant) -> Option<VideoIn> {
         let (mut keyframe, mut size) = (data.is_keyframe(), None);
         if keyframe {

@@ -1,6 +1,6 @@
 //! What goes into a peer and what comes out of it.
 
-use crate::ids::Source;
+use crate::ids::{RenditionId, Source};
 use crate::media::{AudioIn, VideoIn};
 use mixdown_codecs::{AudioCodec, VideoCodec};
 use std::{
@@ -166,6 +166,8 @@ pub enum Event {
     KeyframeRequested,
     /// The subscriber's feed waits for a keyframe of its rendition.
     KeyframeNeeded,
+    /// The subscriber's feed has changed over: this rendition flows from now on.
+    Flows(RenditionId),
     /// Send-side bandwidth estimate in bits per second.
     Estimate(u32),
     /// Pictures wait for the link, which takes this many bits per second.

@@ -142,6 +142,7 @@ impl Decode {
             self.decoder = Some((picture.codec, built.ok_or(DecodeError::Unsupported("codec not in this build"))??));
         }
         let Some((_, decoder)) = &mut self.decoder else { return Err(DecodeError::Failed("no decoder")) };
+        metrics::counter!("mixdown_decodes_total", "kind" => "video").increment(1);
         let frame = decoder.decode(&picture.data, &mut self.pool)?;
         self.needs_keyframe = false;
         let Some(frame) = frame else { return Ok(()) };

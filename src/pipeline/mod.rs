@@ -7,6 +7,7 @@
 
 mod cost;
 pub mod decode;
+pub mod forward;
 pub mod inlet;
 pub mod keyframes;
 pub mod mix;
@@ -23,7 +24,7 @@ pub mod view;
 mod workers;
 
 use crate::ids::{CanvasId, ParticipantId, RenditionId, TrackId};
-use crate::media::{AudioIn, AudioOut, VideoIn, VideoOut};
+use crate::media::{AudioIn, AudioOut, Facts, VideoIn, VideoOut};
 use mixdown_codecs::Size;
 use mixdown_layouts::Scene;
 use std::sync::Arc;
@@ -51,6 +52,11 @@ pub enum StageEvent {
     TrackSize {
         track: TrackId,
         size: Size,
+    },
+    /// What a track's pictures are like, as they come.
+    Facts {
+        track: TrackId,
+        facts: Facts,
     },
     /// A track's decoder failed too often and rests.
     TrackQuarantined {

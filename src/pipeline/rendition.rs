@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Between two still pictures.
 const STILL_EVERY: Duration = Duration::from_secs(4);
+/// How long the first picture waits for senders' keyframes.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two that somebody waits for.
 const STILL_SPACING: Duration = Duration::from_secs(1);
 
@@ -41,13 +43,29 @@ pub struct Rendition {
     layered: bool,
     has_layers: bool,
     still: Option<Instant>,
+    /// The first picture waits until the canvas is complete, but not for ever; and since when it has.
+    patient: bool,
+    waits: Option<Instant>,
 }
 
 impl Rendition {
-    pub fn new(id: RenditionId, key: RenditionKey) -> Self {
+    pub fn new(id: RenditionId, key: RenditionKey, patient: bool) -> Self {
         let bitrate_bps = key.bitrate_bps;
         let (keyframes, layered, has_layers) = (Coalescer::default(), false, false);
-        Self { id, due: false, key, encoder: None, keyframes, broken: false, bitrate_bps, layered, has_layers, still: None }
+        Self {
+            id,
+            due: false,
+            key,
+            encoder: None,
+            keyframes,
+            broken: false,
+            bitrate_bps,
+            layered,
+            has_layers,
+            still: None,
+            patient,
+            waits: None,
+        }
     }
 
     pub fn size(&self) -> Size {
@@ -76,6 +94,13 @@ impl Rendition {
             metrics::counter!("mixdown_encode_errors_total").increment(1);
             self.encoder = None;
         }
+    }
+
+    /// Whether the first picture waits no longer.
+    pub fn is_ready(&mut self, complete: bool, now: Instant) -> bool {
+        let since = *self.waits.get_or_insert(now);
+        self.patient &= !complete && now < since + PATIENCE;
+        !self.patient
     }
 
     /// Whether this tick is encoded.
@@ -185,8 +210,8 @@ mod tests {
 
     impl Run {
         fn new(codec: VideoCodec, fps: u32) -> Self {
-            let key = RenditionKey { codec, size: SIZE, fps, bitrate_bps: 400_000 };
-            Self { rendition: Rendition::new(RenditionId(1), key), taken: Taken::default(), start: crate::runtime::clock::now() }
+            let key = RenditionKey { codec, size: SIZE, fps, bitrate_bps: 400_000, screen: false };
+            Self { rendition: Rendition::new(RenditionId(1), key, false), taken: Taken::default(), start: crate::runtime::clock::now() }
         }
 
         /// Ticks `n` of 30 a second.

@@ -94,8 +94,8 @@ impl Bench {
         let scene = self.scene();
         self.video.open_view(VIEW, 30, &scene);
         self.video.set_scene(VIEW, scene, &[self.track]);
-        let key = RenditionKey { codec: VideoCodec::Vp8, size: CANVAS, fps: 30, bitrate_bps: 300_000 };
-        self.video.open_rendition(VIEW, RENDITION, key);
+        let key = RenditionKey { codec: VideoCodec::Vp8, size: CANVAS, fps: 30, bitrate_bps: 300_000, screen: false };
+        self.video.open_rendition(VIEW, RENDITION, key, false);
     }
 
     fn picture(&mut self, intra: Intra) -> VideoIn {

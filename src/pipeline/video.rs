@@ -156,8 +156,9 @@ impl Video {
         self.tell(canvas, view::Input::Scene { scene, sources: tracks.iter().filter_map(seen).collect() });
     }
 
-    pub fn open_rendition(&self, canvas: CanvasId, id: RenditionId, key: RenditionKey) {
-        self.tell(canvas, view::Input::Open { id, key });
+    /// `patient`: its first picture waits until the canvas shows all whom it has a place for.
+    pub fn open_rendition(&self, canvas: CanvasId, id: RenditionId, key: RenditionKey, patient: bool) {
+        self.tell(canvas, view::Input::Open { id, key, patient });
     }
 
     pub fn close_rendition(&self, canvas: CanvasId, id: RenditionId) {

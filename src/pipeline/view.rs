@@ -14,7 +14,7 @@ use crate::cadence::Cadence;
 use crate::ids::{CanvasId, RenditionId, Source, TrackId};
 use crate::room::plan::RenditionKey;
 use mixdown_codecs::{I420Frame, Size};
-use mixdown_layouts::draw::{Canvas, Moment, Picture, Pictures};
+use mixdown_layouts::draw::{Canvas, Damage, Moment, Picture, Pictures};
 use mixdown_layouts::motion::Motion;
 use mixdown_layouts::{Scene, SourceId};
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub enum Input {
     Open {
         id: RenditionId,
         key: RenditionKey,
+        /// Its first picture waits until all are there who are in it.
+        patient: bool,
     },
     Close(RenditionId),
     Keyframe(RenditionId, Need),
@@ -121,10 +123,16 @@ impl View {
     fn tick(&mut self, n: u64, now: Instant) {
         let time_ms = self.parts.cadence.time(n).saturating_duration_since(self.parts.cadence.epoch()).as_millis() as u64;
         self.follow(time_ms);
-        self.look(now);
+        // Nobody looks where everybody is sent pictures as they come.
+        let seen = !self.renditions.is_empty() || !self.snapshots.is_empty();
+        if seen {
+            self.look(now);
+        }
         let Some(motion) = &mut self.motion else { return };
         let moment = Moment { ms: time_ms, unix_s: self.epoch_unix_s + (time_ms / 1000) as i64 };
-        let damage = self.parts.canvas.draw_at(motion.at(time_ms), &Latest(&self.sources, &self.leaving), moment);
+        let scene = motion.at(time_ms);
+        let pictures = Latest(&self.sources, &self.leaving);
+        let damage = if seen { self.parts.canvas.draw_at(scene, &pictures, moment) } else { Damage::default() };
         let (scene, resting) = (Arc::clone(motion.target()), !motion.is_moving());
         if damage.is_empty() {
             self.unchanged = self.unchanged.saturating_add(1);
@@ -147,8 +155,9 @@ impl View {
     fn encode(&mut self, tick: &Tick) {
         let (canvas, outlet, pool) = (self.parts.canvas.frame(), &*self.parts.outlet, &self.parts.pool);
         let mut any = false;
+        let complete = self.sources.iter().all(|visible| visible.shown.is_some());
         for rendition in &mut self.renditions {
-            rendition.due = rendition.is_due(tick);
+            rendition.due = rendition.is_ready(complete, tick.now) && rendition.is_due(tick);
             any |= rendition.due;
         }
         if !any {
@@ -237,7 +246,7 @@ impl Stage for View {
                 self.parts.pending.fetch_sub(1, Ordering::Release);
             }
             Input::Scene { scene, sources } => self.set_scene(scene, sources),
-            Input::Open { id, key } => self.renditions.push(Rendition::new(id, key)),
+            Input::Open { id, key, patient } => self.renditions.push(Rendition::new(id, key, patient)),
             Input::Close(id) => self.renditions.retain(|rendition| rendition.id != id),
             Input::Layers(id, layered) => self.rendition(id, |rendition| rendition.set_layered(layered)),
             Input::Rate(id, bitrate_bps) => self.rendition(id, |rendition| rendition.set_bitrate(bitrate_bps)),

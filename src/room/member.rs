@@ -4,6 +4,7 @@ use super::sound::Gain;
 use super::tiers::{Tier, Wishes};
 use super::{Arrival, Error, model};
 use crate::ids::{ParticipantId, Source, TrackId};
+use crate::media::Facts;
 use crate::peer::types::{Codec, Kind, Negotiated};
 use mixdown_codecs::{Size, VideoCodec};
 use mixdown_layouts::draw::is_hidden;
@@ -54,11 +55,15 @@ pub struct Member {
     /// Their window is hidden; they asked to save data.
     pub hidden: bool,
     pub save_data: bool,
+    /// What they see is a shared screen above all.
+    pub(super) screen: bool,
     /// What of the view's picture and sound they get.
     pub(super) tier: Tier,
     pub(super) last_spoke: u64,
     /// Upright sizes of the pictures decoded last.
     pub(super) sizes: BTreeMap<Source, Size>,
+    /// What the pictures are like as they come.
+    pub(super) facts: BTreeMap<Source, Facts>,
 }
 
 impl Member {
@@ -91,9 +96,11 @@ impl Member {
             operator_consent: model::Consent::default(),
             hidden: false,
             save_data: false,
+            screen: false,
             tier: Tier::default(),
             last_spoke: 0,
             sizes: BTreeMap::new(),
+            facts: BTreeMap::new(),
         }
     }
 
@@ -120,6 +127,11 @@ impl Member {
     /// Whether a view shows this participant: they are in and send something.
     pub fn is_seen(&self) -> bool {
         self.is_in() && !self.negotiated.sends.is_empty() && self.kind != Kind::Announcement
+    }
+
+    /// What the pictures of a track are like as they come, where they are coded and some have come.
+    pub fn facts(&self, source: Source) -> Option<Facts> {
+        self.facts.get(&source).copied()
     }
 
     /// The codec of the composite for this participant, if they take one now.

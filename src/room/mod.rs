@@ -10,6 +10,7 @@ mod ingress;
 pub mod member;
 mod mixes;
 pub mod model;
+mod passing;
 mod pictures;
 pub mod plan;
 mod recordings;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub max_views: u32,
     /// Pictures of one subscriber's own (`"self": "exclude"`); further subscribers share.
     pub max_private_pictures: u32,
+    /// One picture alone goes on as it comes, where it fits.
+    pub forward_pictures: bool,
     pub canvas: Canvas,
     pub layout: Layout,
     pub audio: RoomAudio,
@@ -65,6 +68,7 @@ impl Default for Settings {
             max_participants: 100,
             max_views: 16,
             max_private_pictures: 8,
+            forward_pictures: true,
             canvas: Canvas::default(),
             layout: Layout::default(),
             audio: RoomAudio::default(),
@@ -170,6 +174,7 @@ pub struct Room {
     changes: Vec<Change>,
     notices: Vec<Notice>,
     next_rendition: Arc<std::sync::atomic::AtomicU64>,
+    passing: passing::Passing,
 }
 
 impl Room {
@@ -195,6 +200,7 @@ impl Room {
             changes: Vec::new(),
             notices: Vec::new(),
             next_rendition,
+            passing: passing::Passing::default(),
         }
     }
 
@@ -270,6 +276,7 @@ impl Room {
         let Some(index) = self.members.iter().position(|member| member.id == id) else { return };
         let member = self.members.remove(index);
         self.leave_sidebar(id);
+        self.passing.flowing.remove(&id);
         self.chime(&member, Chime::Left);
         if self.speaker == Some(id) {
             self.speaker = None;
@@ -477,7 +484,11 @@ impl Room {
     /// Derives the plan anew and emits what is different.
     fn settle(&mut self) {
         self.place();
-        let next = plan::derive(self);
+        let mut next = plan::derive(self);
+        if self.look(&next) {
+            self.place();
+            next = plan::derive(self);
+        }
         plan::difference(&self.plan, &next, &mut self.changes);
         self.plan = next;
     }

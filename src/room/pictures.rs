@@ -42,6 +42,8 @@ pub(super) struct Wish {
     pub names: Vec<Name>,
     /// In order of joining.
     pub watchers: Vec<(Watcher, VideoCodec)>,
+    /// Somebody looks at the canvas itself: a snapshot, stills.
+    pub observed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,13 +118,14 @@ pub(super) fn wishes(room: &Room) -> Vec<Wish> {
 
 fn wish(wishes: &mut Vec<Wish>, content: Content, name: Name, watcher: Option<(Watcher, VideoCodec)>) {
     let index = wishes.iter().position(|wish| wish.content == content).unwrap_or_else(|| {
-        wishes.push(Wish { content, names: Vec::new(), watchers: Vec::new() });
+        wishes.push(Wish { content, names: Vec::new(), watchers: Vec::new(), observed: false });
         wishes.len() - 1
     });
     let wish = &mut wishes[index];
     if !wish.names.contains(&name) {
         wish.names.push(name);
     }
+    wish.observed |= watcher.is_none();
     wish.watchers.extend(watcher);
 }
 

@@ -12,6 +12,7 @@ use super::sound::{Blend, Chime, Grade, MixId, Voicing};
 use super::speaker::Rule;
 use super::tiers::{self, Pace};
 use crate::ids::{CanvasId, EgressId, ParticipantId, RecordingId, RenditionId, Source, TrackId};
+use crate::media::Facts;
 use mixdown_codecs::{AudioCodec, EncoderConfig, Size, VideoCodec};
 use mixdown_layouts::Scene;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,14 +28,16 @@ pub struct RenditionKey {
     pub codec: VideoCodec,
     /// That of the canvas, or smaller.
     pub size: Size,
-    /// That of the canvas, or half of it; 0: a keyframe every few seconds.
+    /// That of the canvas, or a part of it; 0: a keyframe every few seconds.
     pub fps: u32,
     pub bitrate_bps: u32,
+    /// Of a shared screen: letters before motion.
+    pub screen: bool,
 }
 
 impl RenditionKey {
     pub fn encoder(self) -> EncoderConfig {
-        EncoderConfig { size: self.size, fps: self.fps.max(1), bitrate_bps: self.bitrate_bps, screen: false, layered: false }
+        EncoderConfig { size: self.size, fps: self.fps.max(1), bitrate_bps: self.bitrate_bps, screen: self.screen, layered: false }
     }
 }
 
@@ -52,6 +55,11 @@ pub struct Plan {
     /// The canvas of each view that is watched, and of each picture of somebody's own.
     pub names: BTreeMap<Name, CanvasId>,
     pub feeds: BTreeMap<ParticipantId, RenditionId>,
+    /// The canvas that each of them sees, composed or not.
+    pub screens: BTreeMap<ParticipantId, CanvasId>,
+    /// Tracks whose pictures are forwarded as they come, each as a rendition of its own, and which of them nobody needs decoded.
+    pub passes: BTreeMap<TrackId, RenditionId>,
+    pub untouched: BTreeSet<TrackId>,
     /// What each recording is of.
     pub recorded: BTreeMap<RecordingId, RenditionId>,
     /// What each egress sends, where it sends coded pictures.
@@ -108,6 +116,16 @@ pub enum Change {
         canvas: CanvasId,
         id: RenditionId,
         key: RenditionKey,
+    },
+    /// The track's pictures are forwarded as they come; `None`: no longer.
+    Pass {
+        track: TrackId,
+        rendition: Option<RenditionId>,
+    },
+    /// Whether somebody needs the pictures of a track that is wanted decoded.
+    Decode {
+        track: TrackId,
+        decoded: bool,
     },
     Feed {
         participant: ParticipantId,
@@ -185,18 +203,29 @@ pub enum Change {
 /// What must run for this room as it is now.
 pub(super) fn derive(room: &Room) -> Plan {
     let mut plan = Plan::default();
+    let mut composed = BTreeMap::new();
     let wishes = pictures::wishes(room);
     for (id, wish) in pictures::identify(room, &wishes).into_iter().zip(wishes) {
         let before = room.plan.canvases.get(&id);
         let scene = arrange(room, &wish.content, before);
         want(room, &scene, &mut plan.wanted);
         let mut renditions = BTreeMap::new();
+        let forwarded = room.forwarded(id, &scene);
         for (watcher, codec) in wish.watchers {
+            if let Watcher::Participant(participant) = watcher {
+                plan.screens.insert(participant, id);
+                if let Some(track) = pass(room, &mut plan, participant, codec, forwarded) {
+                    // What is composed flows until the sender's keyframe has come.
+                    renditions.extend(before.and_then(|canvas| held(room, canvas, participant, track)));
+                    continue;
+                }
+                go_back(room, &mut plan, participant);
+            }
             let rung = match watcher {
                 Watcher::Participant(id) => room.member(id).and_then(|member| member.tier.rung()),
                 // Disks are not thin, and what is sent on is sent as it is: all of the view.
                 Watcher::Recording(_) | Watcher::Egress(_) => {
-                    tiers::ladder(&wish.content.canvas, room.settings.video_bitrate_bps).first().copied()
+                    tiers::ladder(&wish.content.canvas, room.settings.video_bitrate_bps, tiers::is_screen(&scene)).first().copied()
                 }
             };
             let Some((rung, key)) = rung.and_then(|rung| Some((rung, rung.key(codec)?))) else { continue };
@@ -222,12 +251,46 @@ pub(super) fn derive(room: &Room) -> Plan {
                 }
             }
         }
+        if wish.observed || !renditions.is_empty() {
+            want(room, &scene, &mut composed);
+        }
         plan.names.extend(wish.names.into_iter().map(|name| (name, id)));
         plan.canvases.insert(id, CanvasPlan { content: Arc::new(wish.content), scene, renditions });
     }
+    plan.untouched = plan.passes.keys().filter(|track| !composed.contains_key(track)).copied().collect();
     plan.aims = room.members.iter().filter(|member| member.tier.aim() > 0).map(|member| (member.id, member.tier.aim())).collect();
     plan.sound = mixes::derive(room);
     plan
+}
+
+/// Feeds a participant with a sender's pictures as they come, where these are all that there is to see.
+fn pass(
+    room: &Room,
+    plan: &mut Plan,
+    participant: ParticipantId,
+    codec: VideoCodec,
+    forwarded: Option<(TrackId, Facts)>,
+) -> Option<TrackId> {
+    let (track, _) = forwarded.filter(|(track, facts)| room.takes(participant, codec, *track, *facts))?;
+    let fresh = || RenditionId(room.next_rendition.fetch_add(1, Ordering::Relaxed));
+    let id = *plan.passes.entry(track).or_insert_with(|| room.plan.passes.get(&track).copied().unwrap_or_else(fresh));
+    plan.feeds.insert(participant, id);
+    Some(track)
+}
+
+/// The composed rendition that still flows to a participant who waits for a track's keyframe.
+fn held(room: &Room, canvas: &CanvasPlan, participant: ParticipantId, track: TrackId) -> Option<(RenditionKey, RenditionId)> {
+    let flowing = room.passing.flowing.get(&participant).filter(|id| room.plan.passes.get(&track) != Some(*id))?;
+    canvas.renditions.iter().find(|(_, id)| *id == flowing).map(|(key, id)| (*key, *id))
+}
+
+/// Keeps what is forwarded to a participant up until what is composed has come.
+fn go_back(room: &Room, plan: &mut Plan, participant: ParticipantId) {
+    let flowing = room.passing.flowing.get(&participant).and_then(|id| Some((room.plan.passed(*id)?, *id)));
+    if let Some((track, id)) = flowing.filter(|(track, _)| room.member(track.participant).is_some_and(|member| member.sends(track.source)))
+    {
+        plan.passes.insert(track, id);
+    }
 }
 
 /// The rate of a rendition once `participant` is on it too: one alone has it follow their link; of several it follows the
@@ -289,6 +352,9 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
         }
     }
     encoding(old, new, out);
+    for (track, id) in new.passes.iter().filter(|(track, id)| old.passes.get(track) != Some(id)) {
+        out.push(Change::Pass { track: *track, rendition: Some(*id) });
+    }
     for (participant, rendition) in &new.feeds {
         if old.feeds.get(participant) != Some(rendition) {
             out.push(Change::Feed { participant: *participant, rendition: Some(*rendition) });
@@ -325,7 +391,13 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
     for track in old.wanted.keys().filter(|track| !new.wanted.contains_key(track)) {
         out.push(Change::Wanted { track: *track, height: 0 });
     }
+    for track in old.untouched.symmetric_difference(&new.untouched) {
+        out.push(Change::Decode { track: *track, decoded: !new.untouched.contains(track) });
+    }
     mixes::difference(&old.sound, &new.sound, out);
+    for track in old.passes.keys().filter(|track| !new.passes.contains_key(track)) {
+        out.push(Change::Pass { track: *track, rendition: None });
+    }
     for (canvas, plan) in &old.canvases {
         let after = new.canvases.get(canvas);
         for (_, id) in plan.renditions.iter().filter(|(key, _)| !after.is_some_and(|after| after.renditions.contains_key(key))) {

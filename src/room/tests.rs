@@ -1,3 +1,4 @@
+mod passing;
 mod plans;
 
 use super::*;

@@ -72,6 +72,7 @@ fn room(config: &Config) -> Settings {
         max_participants: config.rooms.max_participants,
         max_views: config.rooms.max_views,
         max_private_pictures: config.rooms.max_private_pictures,
+        forward_pictures: config.rooms.forward_pictures,
         waiting_room: config.rooms.waiting_room,
         self_unmute: config.rooms.self_unmute,
         auto_record: config.recordings.auto_record,

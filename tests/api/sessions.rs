@@ -280,3 +280,23 @@ async fn the_roster_comes_in_pages() {
     }
     assert_eq!(names, ["p0", "p1", "p2", "p3", "p4"]);
 }
+
+#[tokio::test]
+async fn a_whep_player_says_in_the_query_what_it_is_sent_at_most() {
+    let world = World::dev();
+    let reply = world.send(call(Method::POST, "/whep/standup?max_width=640&max_height=360&max_bitrate_bps=200000").sdp(OFFER)).await;
+    assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
+    let people = world.send(call(Method::GET, "/v1/rooms/standup/participants").empty()).await.text();
+    for limit in [r#""max_width":640"#, r#""max_height":360"#, r#""max_bitrate_bps":200000"#] {
+        assert!(people.contains(limit), "no {limit} in {people}");
+    }
+    for (query, pointer) in [("max_width=63", "?max_width"), ("max_height=0", "?max_height"), ("max_bitrate_bps=29999", "?max_bitrate_bps")]
+    {
+        let reply = world.send(call(Method::POST, &format!("/whep/standup?{query}")).sdp(OFFER)).await;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        assert!(reply.text().contains(pointer), "{}", reply.text());
+    }
+    // A publisher is sent nothing.
+    let reply = world.send(call(Method::POST, "/whip/standup?max_width=640").sdp(OFFER)).await;
+    assert!(reply.status.is_client_error(), "{}", reply.status);
+}

@@ -296,6 +296,7 @@ impl Actor {
             negotiated: Default::default(),
         };
         self.room.join(arrival)?;
+        self.room.patch(id, join.limits)?;
         let etag = format!("\"ice-{}\"", self.next);
         self.etags.insert(id, etag.clone());
         self.rights.insert(id, join.rights);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The modules of the crate from the ground up. A module may use those on lower floors; nobody looks up or sideways.
 const FLOORS: &[&[&str]] = &[
-    &["ids", "address", "process"],
+    &["ids", "address", "chart", "process"],
     &["media", "cadence"],
     &["room", "audio", "peer"],
     &["client", "pipeline"],

@@ -79,8 +79,8 @@ export async function quit(browser) {
   clearTimeout(killer);
 }
 
-/** Chromium with a fake camera and microphone, not slowed down in the background. */
-export function chromium() {
+/** Chromium with a fake camera and microphone, not slowed down in the background. @param {string[]} [more] - flags */
+export function chromium(more = []) {
   return puppeteer.launch({
     executablePath: CHROMIUM,
     headless: true,
@@ -90,7 +90,7 @@ export function chromium() {
       '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream=fps=30', '--use-fake-ui-for-media-stream',
       '--autoplay-policy=no-user-gesture-required', '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
       '--disable-backgrounding-occluded-windows', '--allow-loopback-in-peer-connection', '--disable-dev-shm-usage',
-      '--auto-select-desktop-capture-source=Entire screen', '--mute-audio=false',
+      '--auto-select-desktop-capture-source=Entire screen', '--mute-audio=false', ...more,
     ],
   });
 }
@@ -118,14 +118,15 @@ export function firefox() {
  * The origin of the test pages. `target` may change while it runs; without one, only the pages themselves are there.
  *
  * @param {string | null} target - such as http://127.0.0.1:8080
+ * @param {(sdp: string) => Promise<string>} [edit] - what becomes of answers on their way
  */
-export async function serve(target = null) {
+export async function serve(target = null, edit = undefined) {
   const origin = { target, requests: [], url: '', close: () => server.close() };
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://origin');
     origin.requests.push(`${request.method} ${pathname}`);
     const local = pathname.startsWith('/test/') ? join(here, 'pages') : origin.target ? null : join(root, 'web');
-    if (!local) return pass(origin.target, request, response);
+    if (!local) return pass(origin.target, request, response, edit);
     const file = join(local, normalize(pathname.replace(/^\/(test|web)\//, '/')));
     if (!file.startsWith(local) || !existsSync(file)) return response.writeHead(404).end();
     response.writeHead(200, { 'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream', 'Cache-Control': 'no-store' });
@@ -136,15 +137,22 @@ export async function serve(target = null) {
   return origin;
 }
 
-function pass(target, request, response) {
+function pass(target, request, response, edit) {
   const { pathname, search } = new URL(request.url, 'http://origin');
   const options = { method: request.method, headers: { ...request.headers, host: new URL(target).host } };
   const onward = forward(new URL(pathname + search, target), options, (answer) => {
+    if (edit && answer.headers['content-type'] === 'application/sdp') return edited(answer, response, edit);
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);
   });
   onward.on('error', () => response.destroy());
   request.pipe(onward);
+}
+
+async function edited(answer, response, edit) {
+  const text = await edit(Buffer.concat(await answer.toArray()).toString());
+  response.writeHead(answer.statusCode, { ...answer.headers, 'content-length': Buffer.byteLength(text) });
+  response.end(text);
 }
 
 /** A port that is free now. */

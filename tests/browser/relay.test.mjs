@@ -10,10 +10,19 @@ import { chromium, freePort, missing, mixdown, open, quit, serve, story, until }
 const works = (program, ...args) => spawnSync(program, args, { stdio: 'ignore' }).error === undefined;
 const SECRET = 'a secret that only this test knows of';
 
+/** A port and a certificate that nobody has signed; null where none can be made. */
+async function secured() {
+  const folder = mkdtempSync(join(tmpdir(), 'mixdown-relay-'));
+  const [key, cert] = ['key.pem', 'cert.pem'].map((name) => join(folder, name));
+  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert];
+  return spawnSync('openssl', args, { stdio: 'ignore' }).status === 0 ? { port: await freePort(), key, cert } : null;
+}
+
 /** coturn on loopback, with time-limited credentials. */
-function turn(port) {
+function turn(port, secure) {
+  const tls = secure ? [`--tls-listening-port=${secure.port}`, `--cert=${secure.cert}`, `--pkey=${secure.key}`] : ['--no-tls'];
   const args = [
-    '-n', '--log-file=stdout', '--no-cli', '--no-tls', '--no-dtls', '--allow-loopback-peers', '--realm=mixdown', '--use-auth-secret',
+    '-n', '--log-file=stdout', '--no-cli', ...tls, '--no-dtls', '--allow-loopback-peers', '--realm=mixdown', '--use-auth-secret',
     `--static-auth-secret=${SECRET}`, '--listening-ip=127.0.0.1', '--relay-ip=127.0.0.1', `--listening-port=${port}`,
     '--pidfile=', '--userdb=:memory:',
   ];
@@ -42,15 +51,19 @@ story('behind walls', missing.mixdown || missing.chromium || (works('turnserver'
   let relay;
   let server;
   let origin;
+  let port;
+  let secure;
 
   before(async () => {
-    const port = await freePort();
-    relay = turn(port);
+    port = await freePort();
+    secure = await secured();
+    relay = turn(port, secure);
     const file = join(mkdtempSync(join(tmpdir(), 'mixdown-relay-')), 'mixdown.toml');
     writeFileSync(file, `[[net.ice_servers]]\nurls = ["turn:127.0.0.1:${port}?transport=udp", "turn:127.0.0.1:${port}?transport=tcp"]\nsecret = "${SECRET}"\n`);
     server = await mixdown({ args: ['--config', file] });
     origin = await serve(server.url);
-    browser = await chromium();
+    // Nobody has signed the relay's certificate.
+    browser = await chromium(['--ignore-certificate-errors']);
   });
   after(async () => {
     await quit(browser);
@@ -62,6 +75,23 @@ story('behind walls', missing.mixdown || missing.chromium || (works('turnserver'
   test('two who may only use the relay see each other', async () => {
     await meet(browser, origin, 'relay', { relay: true }, (path) => assert.equal(path.local, 'relay', JSON.stringify(path)));
   });
+
+  for (const way of ['tcp', 'tls']) {
+    test(`two who may only use the relay, and reach it over ${way.toUpperCase()} alone, see each other`, async (context) => {
+      if (way === 'tls' && !secure) return context.skip('no openssl to make a certificate with');
+      const file = join(mkdtempSync(join(tmpdir(), 'mixdown-relay-')), 'mixdown.toml');
+      const url = way === 'tls' ? `turns:127.0.0.1:${secure.port}?transport=tcp` : `turn:127.0.0.1:${port}?transport=tcp`;
+      writeFileSync(file, `[[net.ice_servers]]\nurls = ["${url}"]\nsecret = "${SECRET}"\n`);
+      const apart = await mixdown({ args: ['--config', file] });
+      const pages = await serve(apart.url);
+      try {
+        await meet(browser, pages, way, { relay: true }, (path) => assert.deepEqual([path.local, path.relay], ['relay', way], JSON.stringify(path)));
+      } finally {
+        pages.close();
+        await apart.stop();
+      }
+    });
+  }
 
   test('credentials of the relay end: the user name carries the time', async () => {
     const answer = await fetch(`${server.url}/v1/rooms/relay/participants`, { method: 'OPTIONS' });

@@ -170,6 +170,37 @@ fn a_client_that_moves_to_another_address_restarts_ice_and_stays() {
     assert!(world.sent[sent..].iter().all(|(destination, _)| *destination != old));
 }
 
+/// F15: the client notices nothing, and goes on sending.
+#[test]
+fn a_client_whose_nat_gives_it_another_address_is_served_there_from_its_next_check_on() {
+    let mut world = World::new(13);
+    let ann = world.joined(Kind::Participant, Config::default());
+    let mut times = Vec::new();
+    let (mut moved, mut checked) = (None, None);
+    for n in 0..1_000 {
+        world.talk(ann, 20);
+        world.mix(mixdown_codecs::AudioCodec::Opus, n, &[ann]);
+        let heard = world.seen(ann, |seen| seen.audio.len());
+        if n == 200 {
+            world.clients[ann].address = "192.0.5.9:50000".parse().unwrap();
+            moved = Some((world.elapsed(), heard));
+        }
+        if checked.is_none() && moved.is_some_and(|(_, before)| heard > before + 1) {
+            checked = Some(world.elapsed());
+        }
+        times.push((world.elapsed(), world.clients[ann].audios().len()));
+    }
+    let ((moved, _), checked) = (moved.unwrap(), checked.expect("heard from the new address"));
+    let at_check = times.iter().find(|(at, _)| *at >= checked).unwrap().1;
+    let back = times.iter().find(|(_, heard)| *heard > at_check).expect("served at the new address").0;
+    println!("checked after {:?}, served after {:?}", checked - moved, back - moved);
+    assert!(back - checked < Duration::from_millis(1_000), "{:?}", back - checked);
+    assert_eq!(world.seen(ann, |seen| seen.closed), None);
+    let late = times.last().unwrap().1 - at_check;
+    let expected = times.iter().filter(|(at, _)| *at > checked).count();
+    assert!(late * 100 >= expected * 95, "{late} of {expected}");
+}
+
 #[test]
 fn a_thousand_joins_and_leaves_leave_nothing_behind() {
     let mut world = World::new(11);

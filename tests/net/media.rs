@@ -485,3 +485,68 @@ fn a_subscriber_whose_link_is_too_slow_is_left_out_instead_of_served_late() {
     }
     assert!(keyframes_asked(&world, ann) - asked <= 3);
 }
+
+/// How many different moments of a hundred are there.
+fn moments(times: impl Iterator<Item = u64>) -> usize {
+    times.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+/// F8: as Chromium offers it.
+#[test]
+fn redundant_sound_fills_single_losses_both_ways_and_goes_to_lossy_receivers_alone() {
+    let arrived = |redundant: bool, loss: f64| {
+        let mut world = World::new(34);
+        let ann = world.joined(Kind::Participant, Config { redundant, ..Config::default() });
+        let answer = world.clients[ann].answer.sdp.clone();
+        assert_eq!(answer.contains("red/48000/2"), redundant, "{answer}");
+        assert!(answer.contains("minptime=10;useinbandfec=1;usedtx=1;stereo=1;sprop-stereo=1"), "{answer}");
+        world.clients[ann].weather = Weather { loss, ..Weather::default() };
+        for n in 0..700 {
+            let now = world.now;
+            let packet = Packet { source: Source::Microphone, data: vec![n as u8; 60].into(), rtp_time: n * 960, level_dbov: Some(-30) };
+            world.clients[ann].peer.send_audio(now, &packet).unwrap();
+            world.mix(AudioCodec::Opus, n, &[ann]);
+            world.run(20);
+            // Reports of losses come within seconds.
+            if n == 400 {
+                world.payloads.clear();
+            }
+        }
+        let red = answer.lines().find_map(|line| line.strip_prefix("a=rtpmap:")?.strip_suffix(" red/48000/2")?.parse().ok());
+        let repeated = red.map_or(0, |red: u8| world.payloads.get(&red).copied().unwrap_or_default());
+        let up = world.seen(ann, |seen| moments(seen.audio.iter().map(|packet| packet.rtp_time).filter(|time| *time >= 400 * 960)));
+        let down = moments(world.clients[ann].audios().iter().map(|packet| packet.rtp_time).filter(|time| *time >= 400 * 960));
+        (up, down, repeated)
+    };
+    let (plain, filled, calm) = (arrived(false, 0.1), arrived(true, 0.1), arrived(true, 0.0));
+    println!("of 300: plain {plain:?}, redundant {filled:?}, without loss {calm:?}");
+    assert!(plain.0 < 285 && plain.1 < 285, "the way loses a tenth: {plain:?}");
+    assert!(filled.0 >= 293 && filled.1 >= 293, "a hundredth is left of it: {filled:?}");
+    assert!(filled.2 >= 290 && plain.2 == 0, "{plain:?} {filled:?}");
+    assert_eq!(calm, (300, 300, 0), "who loses nothing pays nothing");
+}
+
+#[test]
+fn a_sender_is_asked_for_no_more_than_its_tile_is_worth() {
+    let mut world = World::new(35);
+    let ann = world.joined(Kind::Participant, Config { video_codecs: vec![VideoCodec::Vp8], estimate_bps: None, ..Config::default() });
+    let track = TrackId { participant: world.clients[ann].participant, source: Source::Camera };
+    let mut limits = Vec::new();
+    for n in 0..450u64 {
+        match n {
+            30 => world.command(Command::Want { track, height: 720 }),
+            120 => world.command(Command::Want { track, height: 180 }),
+            210 => world.command(Command::Want { track, height: 0 }),
+            300 => world.command(Command::Want { track, height: 360 }),
+            _ => {}
+        }
+        world.shoot(ann, n, n == 0);
+        world.run(33);
+        if [29, 119, 209, 299, 449].contains(&n) {
+            let told = |event: &ClientEvent| if let ClientEvent::Estimate(bps) = event { Some(*bps) } else { None };
+            limits.push(world.clients[ann].events.iter().rev().find_map(told));
+        }
+    }
+    let [None, Some(whole), Some(small), Some(unseen), Some(half)] = limits[..] else { panic!("{limits:?}") };
+    assert!(whole > 2_000_000 && unseen < 500_000 && unseen < small && small < half && half < whole, "{limits:?}");
+}

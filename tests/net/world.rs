@@ -131,6 +131,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// All datagrams that left the server: destination and first byte.
     pub sent: Vec<(SocketAddr, u8)>,
+    /// Of those that are RTP, how many there are by payload type.
+    pub payloads: BTreeMap<u8, usize>,
     /// All datagrams that reached the server, where asked for.
     pub record: Option<Vec<(SocketAddr, Vec<u8>)>>,
     /// Real time that the server's side took.
@@ -150,6 +152,7 @@ impl World {
             config: config(),
             clients: Vec::new(),
             sent: Vec::new(),
+            payloads: BTreeMap::new(),
             record: None,
             spent: Duration::ZERO,
             shared: Shared::default(),
@@ -327,6 +330,9 @@ impl World {
             match self.hub.poll_output() {
                 Output::Transmit(Transmit { source, destination, contents, .. }) => {
                     self.sent.push((destination, contents[0]));
+                    if (128..192).contains(&contents[0]) {
+                        *self.payloads.entry(contents[1] & 127).or_default() += 1;
+                    }
                     let weather = self.clients.iter().find(|client| client.address == destination).map(|client| client.weather);
                     self.fly(weather.unwrap_or_default(), false, source, destination, contents);
                 }

@@ -78,6 +78,8 @@ pub struct Sight {
     pub codes: Vec<(ParticipantId, Option<Code>)>,
     pub green: bool,
     pub size: Size,
+    /// Of the coded picture.
+    pub digest: u64,
 }
 
 /// What arrived, decoded.
@@ -91,6 +93,8 @@ pub struct Record {
     pub sound_packets: Vec<(Instant, u64)>,
     pub messages: Vec<serde_json::Value>,
     pub keyframes: u32,
+    /// Pictures that did not follow the one before.
+    pub gaps: u32,
     pub closed: bool,
     pub last_picture: Option<I420Frame>,
 }
@@ -126,6 +130,8 @@ pub struct Guest {
     pub gone: bool,
     /// The next picture loses its second half before it is sent.
     pub cut_next: bool,
+    /// Digests of the coded pictures that it sent.
+    pub sent: std::collections::BTreeSet<u64>,
     /// What the pictures are sent as.
     source: Source,
     pub orientation: Orientation,
@@ -178,6 +184,7 @@ impl Guest {
             profile,
             address,
             public: address,
+            sent: Default::default(),
             source: Source::Camera,
             cut_next: false,
             id: None,
@@ -262,6 +269,7 @@ impl Guest {
             let Ok(Some(coded)) = layer.encoder.encode(&layer.picture, time_ms, intra) else { continue };
             let rtp_time = self.profile.rtp_start + n * 90_000 / u64::from(self.profile.fps);
             let data = if std::mem::take(&mut self.cut_next) { coded.data[..coded.data.len() / 2].into() } else { coded.data };
+            self.sent.insert(digest(&data));
             let picture = Picture { source: self.source, rid: layer.rid, data, rtp_time, orientation: self.orientation };
             let _ = self.peer.send_video(now, &picture);
         }
@@ -322,6 +330,7 @@ impl Guest {
     fn look(&mut self, now: Instant, codec: VideoCodec, data: &Arc<[u8]>, keyframe: bool, contiguous: bool, rtp_time: u64) {
         self.record.first_picture = self.record.first_picture.or(Some(now));
         self.record.keyframes += u32::from(keyframe);
+        self.record.gaps += u32::from(!contiguous);
         if !self.profile.looks {
             return;
         }
@@ -348,7 +357,7 @@ impl Guest {
         let areas: Vec<_> = tiles.iter().map(|(id, fractions)| (*id, area(size, fractions))).collect();
         let codes = areas.iter().map(|(id, area)| (*id, content::read(&frame, *area))).collect();
         let green = areas.iter().any(|(_, area)| content::is_green(&frame, *area));
-        self.record.sights.push(Sight { at: now, rtp_time, codes, green, size });
+        self.record.sights.push(Sight { at: now, rtp_time, codes, green, size, digest: digest(data) });
         self.record.last_picture = Some((*frame).clone());
     }
 
@@ -381,6 +390,13 @@ impl Guest {
     pub fn messages_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a serde_json::Value> {
         self.record.messages.iter().filter(move |message| message["type"] == kind)
     }
+}
+
+fn digest(data: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    data.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn encoder(codec: VideoCodec, size: Size, fps: u32) -> Box<dyn VideoEncoder> {

@@ -38,7 +38,7 @@ fn loss_on_the_way_up_costs_no_more_than_its_share() {
 #[test]
 fn loss_on_the_way_down_is_repaired() {
     for (loss, share) in [(0.01, 0.95), (0.05, 0.95), (0.10, 0.85)] {
-        let mut world = pair(12, Link::default(), Link::lossy(loss));
+        let mut world = pair(13, Link::default(), Link::lossy(loss));
         let from = world.now;
         world.run_ms(8000);
         let quality = world.quality(0, 1, from);

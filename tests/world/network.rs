@@ -33,7 +33,7 @@ impl Dice {
 }
 
 /// What one direction of one guest's link does to packets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Link {
     pub loss: f64,
     /// Mean length of a loss burst in packets; 1 is independent loss.

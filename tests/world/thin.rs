@@ -3,6 +3,8 @@
 use crate::guest::Profile;
 use crate::network::Link;
 use crate::world::{Options, World, small_canvas};
+use mixdown::client::{Change, Screen};
+use mixdown::ids::Source;
 use mixdown::room::model::{Canvas, ParticipantPatch};
 use std::time::{Duration, Instant};
 
@@ -171,4 +173,67 @@ fn one_bad_link_among_ten_costs_the_others_nothing() {
     assert!(more <= 1, "{more} keyframes in five seconds for somebody else's losses");
     let renditions: std::collections::BTreeSet<_> = (1..10).map(|viewer| rendition(&mut world, viewer)).collect();
     assert!(renditions.len() <= 2, "{renditions:?}");
+}
+
+#[test]
+fn on_150_kbps_and_50_ms_the_sound_has_no_gap_and_the_picture_can_be_read() {
+    let mut world = room(65, hd(), &[link(150)]);
+    world.run_ms(7000);
+    let from = world.now;
+    world.run_ms(10_000);
+    let (gap, packets) = sound_gap(&world, 1, from);
+    println!("{packets} packets, the longest gap {gap:?}, {} pictures, {:?}", world.sights(1, from).count(), world.quality(1, 0, from));
+    assert!(gap < Duration::from_millis(120) && packets >= 490, "{packets} packets, {gap:?} without");
+    let (shown, quality) = (world.sights(1, from).count(), world.quality(1, 0, from));
+    assert!(shown >= 70 && quality.wrong == 0 && quality.share > 0.2, "{shown} pictures, {quality:?}");
+}
+
+#[test]
+fn ten_feeds_on_three_rungs_cost_three_encodes() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    metrics::with_local_recorder(&recorder, || {
+        let mut world = World::new(66);
+        world.join(Profile { watches: false, ..Profile::new(1) });
+        for person in 2..12 {
+            world.join(Profile { looks: false, ..Profile::viewer(person) });
+        }
+        world.connect(PATIENCE);
+        let sizes = [(640, 360), (480, 270), (320, 180)];
+        for viewer in 1..11 {
+            let (width, height) = sizes[viewer % 3];
+            world.patch(viewer, ParticipantPatch { max_width: Some(width), max_height: Some(height), ..Default::default() });
+        }
+        world.run_ms(4000);
+        let encodes = || {
+            let text = metrics.render();
+            let line = text.lines().find_map(|line| line.strip_prefix("mixdown_encodes_total{kind=\"video\"}")).unwrap();
+            line.trim().parse::<u32>().unwrap()
+        };
+        let before = encodes();
+        world.run_ms(2000);
+        let renditions: std::collections::BTreeSet<_> = (1..11).map(|viewer| rendition(&mut world, viewer)).collect();
+        let coded = encodes() - before;
+        assert_eq!(renditions.len(), 3, "{renditions:?}");
+        assert!((175..=183).contains(&coded), "{coded} pictures in two seconds");
+    });
+}
+
+#[test]
+fn of_a_shared_screen_motion_is_given_up_before_letters() {
+    let mut world = room(67, small_canvas(), &[Link::default()]);
+    limit(&mut world, 1, 350_000);
+    world.run_ms(2000);
+    let from = world.now;
+    world.run_ms(1000);
+    assert!(world.sights(1, from).all(|sight| sight.size.height < 360) && world.sights(1, from).count() >= 28, "a camera stays smooth");
+    world.reoffer(0, &[Change::Screen(Screen::Video)]);
+    world.guests[0].show(Source::Screen);
+    world.run_ms(3000);
+    let from = world.now;
+    world.run_ms(2000);
+    let shown = world.sights(1, from).count();
+    assert!(world.sights(1, from).all(|sight| sight.size.height == 360), "{:?}", world.sights(1, from).next());
+    assert!((8..=22).contains(&shown), "{shown} pictures in two seconds");
+    assert_eq!(world.quality(1, 0, from).wrong, 0);
 }

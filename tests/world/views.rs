@@ -228,7 +228,16 @@ fn of_two_sessions_of_one_identity_the_newest_stays_and_nobody_else_notices() {
     let come = |world: &mut World| {
         let offer = client::Peer::new(client::Config::default(), world.now).offer().unwrap();
         let kind = mixdown::peer::types::Kind::Participant;
-        let join = Join { kind, offer, name: "Ann".into(), identity: Some("ann".into()), view: None, role: None, rights: Rights::all() };
+        let join = Join {
+            kind,
+            offer,
+            name: "Ann".into(),
+            identity: Some("ann".into()),
+            view: None,
+            role: None,
+            rights: Rights::all(),
+            limits: Default::default(),
+        };
         world.ask(|reply| Request::Join(Box::new(join), reply)).unwrap().participant
     };
     let (first, second) = (come(&mut world), come(&mut world));

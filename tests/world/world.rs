@@ -3,6 +3,7 @@
 
 use crate::guest::{Guest, Profile, Sight};
 use crate::network::{Dice, Link, Network, Packet};
+use crate::trace::Traces;
 use mixdown::cadence::Cadence;
 use mixdown::conference::handle::{Join, Joined, NewRecording, ParticipantView, Refusal, Request, RoomEvent};
 use mixdown::conference::library::Library;
@@ -52,6 +53,13 @@ pub struct World {
     watch: Arc<dyn Watch>,
     inputs: mpsc::Receiver<Input>,
     commands: mpsc::Receiver<net::Command>,
+    traces: Traces,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.traces.write();
+    }
 }
 
 pub struct Options {
@@ -138,6 +146,7 @@ impl World {
             watch: Arc::new(inbox),
             inputs,
             commands,
+            traces: Traces::new(),
         }
     }
 
@@ -164,7 +173,16 @@ impl World {
     }
 
     pub fn try_join(&mut self, name: &str, offer: String, rights: Rights) -> Result<Joined, Refusal> {
-        let join = Join { kind: Kind::Participant, offer, name: name.into(), identity: None, view: None, role: None, rights };
+        let join = Join {
+            kind: Kind::Participant,
+            offer,
+            name: name.into(),
+            identity: None,
+            view: None,
+            role: None,
+            rights,
+            limits: Default::default(),
+        };
         self.ask(|reply| Request::Join(Box::new(join), reply))
     }
 
@@ -233,6 +251,15 @@ impl World {
         self.ask(|reply| Request::Participant { participant, reply })
     }
 
+    /// What the server believes a guest's link to carry.
+    pub fn estimate(&mut self, guest: usize) -> Option<u32> {
+        let (sender, answer) = std::sync::mpsc::channel();
+        let reply = Box::new(move |stats: Option<mixdown::peer::types::Stats>| _ = sender.send(stats));
+        let participant = self.guests[guest].id?;
+        self.hub.handle_command(self.now, net::Command::Stats { participant, reply });
+        answer.try_recv().ok()??.estimate_bps
+    }
+
     /// A new offer with these changes, and its answer.
     pub fn reoffer(&mut self, guest: usize, changes: &[mixdown::client::Change]) {
         let participant = self.guests[guest].id.unwrap();
@@ -275,6 +302,11 @@ impl World {
         while let Some(next) = self.next().filter(|next| *next <= end) {
             self.now = self.now.max(next);
             self.step();
+            if self.traces.due(self.now) {
+                let mut traces = std::mem::replace(&mut self.traces, Traces::new());
+                traces.note(self);
+                self.traces = traces;
+            }
         }
         self.now = end;
         self.step();

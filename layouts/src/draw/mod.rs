@@ -22,7 +22,6 @@ mod scale;
 mod shared;
 mod signs;
 pub(crate) mod text;
-pub use text::{Line, Typesetter, is_hidden};
 mod tile;
 
 pub use canvas::{Canvas, Damage};
@@ -30,6 +29,7 @@ pub use colour::Yuv;
 pub use fonts::{Fonts, NoFont};
 pub use scale::Reducer;
 pub use shared::Scaled;
+pub use text::{Line, Typesetter, is_hidden};
 
 use crate::SourceId;
 use mixdown_codecs::I420Frame;

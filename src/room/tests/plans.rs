@@ -11,6 +11,7 @@ struct Stages {
     recorded: BTreeMap<RecordingId, RenditionId>,
     sent: BTreeMap<EgressId, RenditionId>,
     wanted: BTreeSet<TrackId>,
+    passes: BTreeMap<TrackId, RenditionId>,
     speakers: BTreeSet<ParticipantId>,
     mixes: BTreeSet<sound::MixId>,
     listeners: BTreeMap<ParticipantId, sound::MixId>,
@@ -22,13 +23,19 @@ impl Stages {
             Change::CanvasOpened { canvas, fps } => assert!(self.canvases.insert(canvas, fps).is_none(), "opened twice"),
             Change::Scene { canvas, .. } => assert!(self.canvases.contains_key(&canvas), "scene for a closed canvas"),
             Change::RenditionOpened { canvas, id, key } => {
-                assert!(self.canvases[&canvas] == key.fps || self.canvases[&canvas] / 2 == key.fps || key.fps == 0, "of another rate");
+                assert!(
+                    [0, 1, 2, 3, 6].iter().any(|part| self.canvases[&canvas].checked_div(*part).unwrap_or(0) == key.fps),
+                    "of another rate"
+                );
                 assert!(self.renditions.insert(id, canvas).is_none());
             }
             Change::Feed { participant, rendition: Some(id) } => {
-                assert!(self.renditions.contains_key(&id), "feed of a closed rendition");
+                assert!(self.renditions.contains_key(&id) || self.passes.values().any(|pass| *pass == id), "feed of a closed rendition");
                 self.feeds.insert(participant, id);
             }
+            Change::Pass { track, rendition: Some(id) } => assert!(self.passes.insert(track, id).is_none(), "passed twice"),
+            Change::Pass { track, rendition: None } => assert!(self.passes.remove(&track).is_some()),
+            Change::Decode { .. } => {}
             Change::Feed { participant, rendition: None } => assert!(self.feeds.remove(&participant).is_some()),
             Change::Record { recording, rendition: Some(id) } => {
                 assert!(self.renditions.contains_key(&id), "a recording of a closed rendition");
@@ -75,6 +82,7 @@ impl Stages {
             && self.recorded.is_empty()
             && self.sent.is_empty()
             && self.wanted.is_empty()
+            && self.passes.is_empty()
             && self.speakers.is_empty()
             && self.mixes.is_empty()
             && self.listeners.is_empty()

@@ -18,6 +18,9 @@ const SLOW_BPS: u32 = 110_000;
 const STILL_BPS: u32 = 15_000;
 /// Below this many pictures per second the rate is not halved.
 const LEAST_FPS: u32 = 10;
+/// Of a shared screen the rate goes down by these before its size does, which goes no lower than this.
+const CALMER: [u32; 2] = [3, 6];
+const LEGIBLE: u32 = 360;
 
 /// How a rung moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,13 +48,15 @@ pub struct Rung {
     pub bitrate_bps: u32,
     /// What picture and sound need of a link.
     pub needs_bps: u32,
+    /// Of a shared screen.
+    pub screen: bool,
 }
 
 impl Rung {
     /// The rendition of this rung; `None`: there is no picture.
     pub fn key(&self, codec: VideoCodec) -> Option<RenditionKey> {
-        let Self { size, fps, bitrate_bps, .. } = *self;
-        (self.pace != Pace::Voice).then_some(RenditionKey { codec, size, fps, bitrate_bps })
+        let Self { size, fps, bitrate_bps, screen, .. } = *self;
+        (self.pace != Pace::Voice).then_some(RenditionKey { codec, size, fps, bitrate_bps, screen })
     }
 
     /// How much of the sound goes with it.
@@ -80,27 +85,40 @@ pub fn bitrate(size: Size, fps: u32, hd_bps: u32) -> u32 {
     ((f64::from(hd_bps) * share / 10_000.0).round() as u32 * 10_000).max(LEAST_BPS)
 }
 
-/// All rungs, the best first; the last one always fits.
-pub fn ladder(canvas: &Canvas, hd_bps: u32) -> Vec<Rung> {
+/// All rungs, the best first; the last one always fits. `screen`: most of the canvas is a shared screen, of which letters shall stay
+/// legible: the rate of pictures goes before their size.
+pub fn ladder(canvas: &Canvas, hd_bps: u32, screen: bool) -> Vec<Rung> {
     let fps = canvas.fps;
-    let whole = |size: Size| {
+    let whole = |size: Size, fps: u32| {
         let bitrate_bps = bitrate(size, fps, hd_bps);
-        Rung { pace: Pace::Whole, size, fps, bitrate_bps, needs_bps: bitrate_bps + SOUND_BPS }
+        Rung { pace: Pace::Whole, size, fps, bitrate_bps, needs_bps: bitrate_bps + SOUND_BPS, screen }
     };
-    let mut last = whole(Size::new(canvas.width, canvas.height));
+    let mut last = whole(Size::new(canvas.width, canvas.height), fps);
     let mut rungs = vec![last];
-    for side in SIDES {
-        let smaller = whole(scaled(canvas, side));
-        if side < canvas.width.min(canvas.height) && f64::from(smaller.bitrate_bps) < f64::from(last.bitrate_bps) * STEP {
-            rungs.push(smaller);
-            last = smaller;
+    let calmer = CALMER.into_iter().filter(|part| screen && fps / part > 0).map(|part| whole(last.size, fps / part)).collect::<Vec<_>>();
+    let calm = calmer.last().map_or(fps, |rung| rung.fps);
+    let least = if screen { LEGIBLE } else { 0 };
+    let smaller = SIDES.into_iter().filter(|side| (least..canvas.width.min(canvas.height)).contains(side));
+    for lower in calmer.into_iter().chain(smaller.map(|side| whole(scaled(canvas, side), calm))) {
+        if f64::from(lower.bitrate_bps) < f64::from(last.bitrate_bps) * STEP {
+            rungs.push(lower);
+            last = lower;
         }
+    }
+    if screen {
+        return down_to_a_voice(rungs, last, calm);
     }
     let base = (last.bitrate_bps as f32 * BASE_SHARE) as u32;
     if fps >= LEAST_FPS && base > LEAST_BPS {
         rungs.push(Rung { pace: Pace::Halved, needs_bps: base + SOUND_BPS, ..last });
     }
     let slow = if fps >= LEAST_FPS { fps / 2 } else { fps };
+    down_to_a_voice(rungs, last, slow)
+}
+
+/// The rungs below the last of which all is sent: a picture as thin as it is needed, stills, a voice.
+fn down_to_a_voice(mut rungs: Vec<Rung>, last: Rung, slow: u32) -> Vec<Rung> {
+    let base = (last.bitrate_bps as f32 * BASE_SHARE) as u32;
     let bitrate_bps = SLOW_BPS.min(base).max(LEAST_BPS);
     if f64::from(bitrate_bps) < f64::from(last.bitrate_bps) * STEP {
         rungs.push(Rung { pace: Pace::Slow, fps: slow, bitrate_bps, needs_bps: LEAST_BPS + LEAN_BPS, ..last });
@@ -131,7 +149,7 @@ mod tests {
             (320, 180, 5, vec![180]),
             (64, 64, 1, vec![64]),
         ] {
-            let rungs = ladder(&Canvas { width, height, fps, ..Canvas::default() }, 1_500_000);
+            let rungs = ladder(&Canvas { width, height, fps, ..Canvas::default() }, 1_500_000, false);
             let whole: Vec<u32> =
                 rungs.iter().filter(|rung| rung.pace == Pace::Whole).map(|rung| rung.size.width.min(rung.size.height)).collect();
             assert_eq!(whole, sizes, "{width}x{height}");
@@ -145,8 +163,18 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_screen_gives_up_motion_before_letters() {
+        let rungs = ladder(&Canvas { width: 1920, height: 1080, ..Canvas::default() }, 1_500_000, true);
+        let whole: Vec<_> = rungs.iter().filter(|rung| rung.pace == Pace::Whole).map(|rung| (rung.size.height, rung.fps)).collect();
+        assert_eq!(whole, [(1080, 30), (1080, 10), (1080, 5), (720, 5), (540, 5), (360, 5)]);
+        assert!(rungs.iter().all(|rung| rung.screen && rung.size.height >= 360));
+        assert!(rungs.is_sorted_by(|a, b| a.needs_bps > b.needs_bps && a.pace <= b.pace), "{rungs:#?}");
+        assert!(ladder(&Canvas { fps: 2, ..Canvas::default() }, 1_500_000, true).iter().all(|rung| rung.fps <= 2));
+    }
+
+    #[test]
     fn half_the_frame_rate_is_of_the_same_encode_and_the_slow_one_is_not() {
-        let rungs = ladder(&Canvas::default(), 1_500_000);
+        let rungs = ladder(&Canvas::default(), 1_500_000, false);
         let key = |pace| rungs.iter().rfind(|rung| rung.pace == pace).unwrap().key(VideoCodec::H264);
         assert_eq!(key(Pace::Halved), key(Pace::Whole));
         assert_ne!(key(Pace::Slow), key(Pace::Whole));

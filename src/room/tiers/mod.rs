@@ -14,6 +14,7 @@ mod room;
 mod tests;
 
 pub use ladder::{Pace, Rung, bitrate, ladder};
+pub(super) use room::is_screen;
 
 use super::model::Canvas;
 use super::sound::Grade;
@@ -72,6 +73,8 @@ impl Wishes {
 struct Basis {
     canvas: Canvas,
     hd_bps: u32,
+    /// Most of it is a shared screen.
+    screen: bool,
 }
 
 /// One subscriber's place.
@@ -104,8 +107,9 @@ pub struct Tier {
 
 impl Tier {
     /// The canvas that is watched and what is asked for, as of now.
-    pub fn follow(&mut self, canvas: &Canvas, hd_bps: u32, wishes: Wishes) {
-        let known = self.basis.as_ref().is_some_and(|basis| basis.canvas == *canvas && basis.hd_bps == hd_bps);
+    pub fn follow(&mut self, canvas: &Canvas, hd_bps: u32, screen: bool, wishes: Wishes) {
+        let same = |basis: &Basis| basis.canvas == *canvas && basis.hd_bps == hd_bps && basis.screen == screen;
+        let known = self.basis.as_ref().is_some_and(same);
         if known && self.wishes == wishes {
             return;
         }
@@ -113,8 +117,8 @@ impl Tier {
         if !known {
             let at_top = self.at == 0;
             let carried = self.needs(self.at);
-            self.basis = Some(Basis { canvas: canvas.clone(), hd_bps });
-            self.rungs = ladder(canvas, hd_bps);
+            self.basis = Some(Basis { canvas: canvas.clone(), hd_bps, screen });
+            self.rungs = ladder(canvas, hd_bps, screen);
             self.at = if at_top { 0 } else { self.fit(carried, 0) };
         }
         self.wishes = wishes;
@@ -224,6 +228,14 @@ impl Tier {
         Some(room.clamp(rung.least_bps().min(most), most))
     }
 
+    /// Whether pictures of this rate may be sent in place of the best rung; `already`: they are.
+    pub fn takes(&self, bps: u32, already: bool) -> bool {
+        let needs = bps.saturating_add(SOUND_BPS);
+        let share = if already { SHARED } else { HEADROOM };
+        let carried = self.estimate.is_none_or(|estimate| estimate as f32 >= needs as f32 * share);
+        self.place() == 0 && carried && needs <= self.wishes.most_bps()
+    }
+
     fn place(&self) -> usize {
         self.at.max(self.top).min(self.rungs.len().saturating_sub(1))
     }
@@ -250,7 +262,9 @@ impl Tier {
                 (u64::from(size.width) * 10 >= u64::from(shown.width) * 9, u64::from(size.height) * 10 >= u64::from(shown.height) * 9);
             width || height
         };
-        (first..whole).take_while(|place| covers(self.rungs[*place].size)).last().unwrap_or(first)
+        let last = (first..whole).take_while(|place| covers(self.rungs[*place].size)).last().unwrap_or(first);
+        // Of one size the best.
+        (first..last).find(|place| self.rungs[*place].size == self.rungs[last].size).unwrap_or(last)
     }
 
     fn judge(&mut self, alone: bool, now: Instant) {

@@ -3,8 +3,20 @@
 use super::Pace;
 use crate::ids::ParticipantId;
 use crate::room::model::Canvas;
+use crate::room::plan::Plan;
 use crate::room::{Member, Room};
+use mixdown_layouts::scene::TileSource;
+use mixdown_layouts::{Scene, Tile};
 use std::time::Instant;
+
+/// Whether most of a scene is a shared screen.
+pub(in crate::room) fn is_screen(scene: &Scene) -> bool {
+    let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
+    let most = |tile: &Tile| {
+        tile.kind == TileSource::Screen && area(tile.rect.width, tile.rect.height) * 2 > area(scene.canvas.width, scene.canvas.height)
+    };
+    scene.tiles.iter().any(most)
+}
 
 impl Room {
     /// What a participant's link carries, by the connection's own estimate.
@@ -29,7 +41,7 @@ impl Room {
 
     /// When [`Room::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.members.iter().filter_map(|member| member.tier.deadline()).min()
+        self.members.iter().filter_map(|member| member.tier.deadline()).chain(self.calm_at()).min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -38,6 +50,7 @@ impl Room {
         for id in due {
             self.move_tier(id, |member, alone| member.tier.handle_timeout(alone, now));
         }
+        self.calm(now);
     }
 
     /// The plan is derived anew only where something came of it: estimates come from everybody, several times per second.
@@ -54,6 +67,17 @@ impl Room {
         }
     }
 
+    /// Notes who sees a shared screen above all. True: that has changed for somebody.
+    pub(in crate::room) fn look(&mut self, plan: &Plan) -> bool {
+        let mut changed = false;
+        for member in &mut self.members {
+            let Some(canvas) = plan.screens.get(&member.id).and_then(|id| plan.canvases.get(id)) else { continue };
+            let screen = is_screen(&canvas.scene);
+            changed |= std::mem::replace(&mut member.screen, screen) != screen;
+        }
+        changed
+    }
+
     /// Tells everybody's tier what they watch and wish.
     pub(in crate::room) fn place(&mut self) {
         let hd_bps = self.settings.video_bitrate_bps;
@@ -62,7 +86,7 @@ impl Room {
             let canvas: Option<Canvas> = self.views.get(self.shown_view(member)).map(|view| view.canvas.clone());
             if let (Some(canvas), Some(member)) = (canvas, self.members.get_mut(at)) {
                 let wishes = member.wishes();
-                member.tier.follow(&canvas, hd_bps, wishes);
+                member.tier.follow(&canvas, hd_bps, member.screen, wishes);
             }
         }
     }

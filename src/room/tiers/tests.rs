@@ -14,7 +14,7 @@ impl Story {
     fn new() -> Self {
         let start = crate::runtime::clock::now();
         let mut tier = Tier::default();
-        tier.follow(&Canvas::default(), HD, Wishes::default());
+        tier.follow(&Canvas::default(), HD, false, Wishes::default());
         Self { tier, now: start, start, moves: Vec::new() }
     }
 
@@ -44,7 +44,7 @@ impl Story {
     }
 
     fn wish(&mut self, wishes: Wishes) -> Rung {
-        self.tier.follow(&Canvas::default(), HD, wishes);
+        self.tier.follow(&Canvas::default(), HD, false, wishes);
         self.tier.rung().unwrap()
     }
 }

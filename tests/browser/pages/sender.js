@@ -165,6 +165,14 @@ class Bot {
     return { ssrc: stats.ssrc, keyframes: stats.keyFramesDecoded };
   }
 
+  /** Pictures, seconds that they stood still, and samples of sound, all of them and those made up. */
+  async counts() {
+    const all = [...(await this.conference.pc.getStats()).values()].filter(({ type }) => type === 'inbound-rtp');
+    const [video, audio] = ['video', 'audio'].map((kind) => all.find((stats) => stats.kind === kind));
+    const concealed = audio.concealedSamples - (audio.silentConcealedSamples ?? 0);
+    return { frames: video.framesDecoded, frozen: video.totalFreezesDuration, concealed, samples: audio.totalSamplesReceived };
+  }
+
   /** Indices of the tones that are heard. */
   hear() {
     const spectrum = new Float32Array(this.analyser.frequencyBinCount);
@@ -192,12 +200,12 @@ class Bot {
     return this.conference.stats();
   }
 
-  /** The candidate pair in use: kind of the own candidate, and what the pair runs over. */
+  /** The candidate pair in use: kind of the own candidate, what the pair runs over, and the way to the relay, if there is one. */
   async path() {
     const all = [...(await this.conference.pc.getStats()).values()];
     const pair = all.find(({ type, state, nominated }) => type === 'candidate-pair' && state === 'succeeded' && nominated);
     const local = all.find(({ id }) => id === pair?.localCandidateId);
-    return { local: local?.candidateType, protocol: local?.protocol };
+    return { local: local?.candidateType, protocol: local?.protocol, relay: local?.relayProtocol };
   }
 }
 
