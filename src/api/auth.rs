@@ -108,6 +108,11 @@ impl Caller {
         }
     }
 
+    /// Whether what belongs to `room` exists for this caller: a token's is its own room.
+    pub fn reaches(&self, room: &str) -> bool {
+        self.holds(|grants| grants.room.as_deref() == Some(room))
+    }
+
     /// Whether `grant` is held; servers hold all.
     pub fn holds(&self, grant: impl FnOnce(&Grants) -> bool) -> bool {
         match self {

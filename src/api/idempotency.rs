@@ -123,7 +123,10 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resu
         other => format!("{other:?}"),
     };
     let key = format!("{caller}\n{}\n{given}", parts.uri);
-    let body = collect(&app, &parts.headers, body, app.config.http.sdp_limit_bytes).await?;
+    // The largest that any operation takes; each holds its own limit afterwards.
+    let http = &app.config.http;
+    let limit = http.sdp_limit_bytes.max(http.layout_limit_bytes).max(http.body_limit_bytes);
+    let body = collect(&app, &parts.headers, body, limit).await?;
     let fingerprint = Sha1::digest(&body).into();
     if let Some(answer) = app.idempotency.begin(&key, fingerprint, app.now())? {
         return Ok(answer.into_response());

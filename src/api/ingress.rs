@@ -126,7 +126,7 @@ pub async fn get(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<R
         Ok(room) => room.ingress(id).await.ok(),
         Err(_) => None,
     };
-    let ended = || app.rooms.station().ended(id).filter(|ingress| reaches(&caller, ingress.room.as_str()));
+    let ended = || app.rooms.station().ended(id).filter(|ingress| caller.reaches(ingress.room.as_str()));
     let ingress: Ingress = ingress.or_else(ended).ok_or_else(|| Problem::not_found("ingress"))?;
     Ok(json(&ingress, Some(&etag(ingress.etag))))
 }
@@ -172,15 +172,8 @@ async fn expected(room: &RoomHandle, id: IngressId, if_match: &IfMatch) -> Resul
 
 /// The room in which it is played, if the caller may command it.
 fn running(app: &App, caller: &Caller, id: IngressId) -> Result<RoomHandle, Problem> {
-    let room = app.rooms.station().room_of(id).filter(|room| reaches(caller, room.as_str()));
+    let room = app.rooms.station().room_of(id).filter(|room| caller.reaches(room.as_str()));
     room.and_then(|room| app.room(&room).ok()).ok_or_else(|| Problem::not_found("ingress"))
-}
-
-fn reaches(caller: &Caller, room: &str) -> bool {
-    match caller {
-        Caller::Anyone | Caller::Server => true,
-        Caller::Token(_) => caller.holds(|grants| grants.room.as_deref() == Some(room)),
-    }
 }
 
 /// `null` takes a value back (RFC 7396).

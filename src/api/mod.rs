@@ -29,6 +29,7 @@ mod pages;
 mod participants;
 mod preview;
 pub mod problem;
+mod query;
 mod rate;
 mod recorded;
 mod recordings;
@@ -59,6 +60,7 @@ use utoipa_axum::routes;
 /// All routes, with everything around them.
 pub fn router(app: App) -> Router {
     let (router, document) = documented().split_for_parts();
+    let known = query::Known::of(document.clone());
     let document: Arc<str> = openapi::document(document).into();
     router
         .route("/openapi.json", get(move || async move { ([("content-type", "application/json")], document.to_string()) }))
@@ -72,6 +74,7 @@ pub fn router(app: App) -> Router {
         .merge(doors())
         .method_not_allowed_fallback(layers::other_method)
         .route_layer(from_fn_with_state(app.clone(), idempotency::layer))
+        .route_layer(from_fn_with_state(known, query::refuse_unknown))
         .route_layer(from_fn_with_state(app.clone(), rules::enforce))
         .fallback(layers::nothing_here)
         .layer(CatchPanicLayer::custom(layers::panicked))

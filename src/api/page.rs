@@ -27,8 +27,8 @@ pub struct Page<T> {
 }
 
 impl Paging {
-    /// The wanted part of `all`. A cursor names the list and the last item that was seen, so that what comes
-    /// and goes in between shifts nothing.
+    /// The wanted part of `all`. A cursor names the list, the last item that was seen and the next, so that what comes
+    /// and goes in between shifts nothing; where both have gone, one begins again.
     pub fn page<T>(&self, list: &str, all: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Problem> {
         let limit = self.limit()?;
         let start = match &self.cursor {
@@ -36,8 +36,11 @@ impl Paging {
             Some(cursor) => after(cursor, list, &all, &key).ok_or_else(|| Problem::new(Code::BadCursor, "begin again without a cursor"))?,
         };
         let more = all.len() > start + limit;
+        let next_cursor = more.then(|| {
+            let (last, next) = (key(&all[start + limit - 1]), key(&all[start + limit]));
+            URL_SAFE_NO_PAD.encode(format!("{list}\n{last}\n{next}"))
+        });
         let items: Vec<T> = all.into_iter().skip(start).take(limit).collect();
-        let next_cursor = items.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(format!("{list}\n{}", key(last))));
         Ok(Page { items, next_cursor })
     }
 
@@ -50,9 +53,11 @@ impl Paging {
 
 fn after<T>(cursor: &str, list: &str, all: &[T], key: &impl Fn(&T) -> String) -> Option<usize> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    let (named, last) = text.split_once('\n')?;
+    let (named, items) = text.split_once('\n')?;
+    let (last, next) = items.split_once('\n')?;
     (named == list).then_some(())?;
-    all.iter().position(|item| key(item) == last).map(|index| index + 1)
+    let find = |wanted: &str| all.iter().position(|item| key(item) == wanted);
+    find(last).map(|index| index + 1).or_else(|| find(next))
 }
 
 #[cfg(test)]
@@ -70,6 +75,10 @@ mod tests {
         let cursor = first.next_cursor.expect("more");
         let second = paging("2", Some(&cursor)).page("l", vec![0, 1, 2, 3], i32::to_string).expect("page");
         assert_eq!((second.items, second.next_cursor), (vec![3], None));
+        let without_the_last_seen = paging("2", Some(&cursor)).page("l", vec![1, 3], i32::to_string).expect("page");
+        assert_eq!(without_the_last_seen.items, [3]);
+        let both_gone = paging("2", Some(&cursor)).page("l", vec![1, 4], i32::to_string).expect_err("refused");
+        assert_eq!(both_gone.code, Code::BadCursor);
     }
 
     #[test]

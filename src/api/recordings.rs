@@ -100,7 +100,7 @@ pub async fn list(State(app): State<App>, caller: Caller, Query(paging): Query<P
         Ok(store) => blocking(store, |store| Ok(store.list()?)).await?,
         Err(_) => Vec::new(),
     };
-    let all = all.into_iter().filter(|manifest| reaches(&caller, manifest)).collect();
+    let all = all.into_iter().filter(|manifest| caller.reaches(&manifest.room)).collect();
     Ok(json(&paging.page("recordings", all, |manifest| manifest.id.to_string())?, None))
 }
 
@@ -167,14 +167,7 @@ pub async fn find(app: &App, caller: &Caller, id: RecordingId) -> Result<(Store,
     let unknown = || Problem::not_found("recording");
     let store = library.store().map_err(|_| unknown())?;
     let manifest = blocking(store, move |store| store.manifest(id)).await?;
-    if reaches(caller, &manifest) { Ok((store.clone(), manifest)) } else { Err(unknown()) }
-}
-
-fn reaches(caller: &Caller, manifest: &Manifest) -> bool {
-    match caller {
-        Caller::Anyone | Caller::Server => true,
-        Caller::Token(_) => caller.holds(|grants| grants.room.as_deref() == Some(manifest.room.as_str())),
-    }
+    if caller.reaches(&manifest.room) { Ok((store.clone(), manifest)) } else { Err(unknown()) }
 }
 
 /// Does what may wait for a disk where nobody else waits for it.

@@ -52,7 +52,7 @@ const fn rule(method: &'static str, path: &'static str, need: Need, produces: &'
     Rule { method, path, need, produces }
 }
 
-const JSON: &str = "application/json";
+pub const JSON: &str = "application/json";
 const SDP: &str = "application/sdp";
 
 pub const RULES: &[Rule] = &[

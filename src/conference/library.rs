@@ -103,7 +103,10 @@ struct Reporter {
 
 impl Report for Reporter {
     fn event(&self, recording: RecordingId, event: record::Event) {
-        let record::Event::Ended(manifest) = event else { return self.inbox.put(Input::Recording(recording, event)) };
+        let record::Event::Ended(manifest) = event else {
+            self.inbox.put(Input::Recording(recording, event));
+            return;
+        };
         // The last act of a thread of its own: it may wait for a room that is busy, and must not be lost.
         let last = Input::Recording(recording, record::Event::Ended(manifest.clone()));
         if self.inbox.0.blocking_send(last).is_err() {

@@ -84,10 +84,13 @@ pub enum Input {
 pub struct Inbox(pub mpsc::Sender<Input>);
 
 impl Inbox {
-    fn put(&self, input: Input) {
-        if self.0.try_send(input).is_err() {
+    /// False: the room is too busy, and the input is lost.
+    fn put(&self, input: Input) -> bool {
+        let taken = self.0.try_send(input).is_ok();
+        if !taken {
             metrics::counter!("mixdown_drops_total", "reason" => "conference_busy").increment(1);
         }
+        taken
     }
 }
 

@@ -344,8 +344,8 @@ impl<S: Sink + ?Sized> Tap<S> {
             Verdict::Drop | Verdict::Skip => Need::Nothing,
         };
         drop(feed);
-        if need == Need::Keyframe && !self.asked.swap(true, Ordering::Relaxed) {
-            self.inbox.put(self.sink.needs_keyframe());
+        if need == Need::Keyframe && !self.asked.swap(true, Ordering::Relaxed) && !self.inbox.put(self.sink.needs_keyframe()) {
+            self.passed_on();
         }
     }
 

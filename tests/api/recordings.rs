@@ -233,6 +233,28 @@ async fn a_token_reaches_the_recordings_of_its_own_room_alone_and_also_when_the_
     assert_eq!(ask(&own, Method::GET, &path, "").await.status, StatusCode::OK);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_reaches_the_egress_of_its_own_room_alone() {
+    let server = server(keyed(), Mode::Production).await;
+    let token = |grants: Value| {
+        let claims = json!({"iss": "main", "sub": "ann", "exp": crate::world::NOW + 600, "mixdown": grants});
+        encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("signed")
+    };
+    let [own, other] = ["standup", "lounge"].map(|room| token(json!({"room": room, "record": true, "subscribe": true, "admin": true})));
+    let ask = async |token: &str, method: Method, path: &str, body: &str| server.send(call(method, path).bearer(token).json(body)).await;
+    ask(&own, Method::PUT, "/v1/rooms/standup", "{}").await;
+    let begun = ask(&own, Method::POST, "/v1/rooms/standup/egress", r#"{"outputs":[{"hls":{}},{"images":{}}]}"#).await;
+    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text());
+    let path = begun.header("location").to_owned();
+    for (method, end) in [(Method::GET, ""), (Method::GET, "/hls/index.m3u8"), (Method::GET, "/image.jpg"), (Method::DELETE, "")] {
+        assert_eq!(ask(&other, method, &format!("{path}{end}"), "").await.problem(), "not-found", "{end}");
+    }
+    let count = |reply: Reply| reply.json()["items"].as_array().map(Vec::len);
+    assert_eq!(count(ask(&other, Method::GET, "/v1/egress", "").await), Some(0));
+    assert_eq!(count(ask(&own, Method::GET, "/v1/egress", "").await), Some(1));
+    assert_eq!(ask(&own, Method::DELETE, &path, "").await.status, StatusCode::NO_CONTENT);
+}
+
 /// A server process of its own, killed when it is dropped.
 pub struct Process {
     pub child: Child,

@@ -174,6 +174,34 @@ async fn a_saved_layout_stands_wherever_a_layout_does_and_is_taken_as_a_copy() {
 }
 
 #[tokio::test]
+async fn a_parameter_that_an_operation_does_not_have_is_refused_by_all_that_answer_with_json() {
+    let world = World::dev();
+    world.send(call(Method::PUT, "/v1/rooms/standup").json("{}")).await;
+    let reply = world.send(call(Method::PATCH, "/v1/rooms/standup?lockd=true&if=%C3%A4").json("{}")).await;
+    let pointers: Vec<_> = reply.json()["errors"].as_array().expect("errors").iter().map(|error| error["pointer"].clone()).collect();
+    assert_eq!((reply.status, pointers), (StatusCode::UNPROCESSABLE_ENTITY, vec!["?lockd".into(), "?if".into()]));
+    for rule in mixdown::api::rules::RULES.iter().filter(|rule| rule.path.starts_with("/v1/") && rule.produces == "application/json") {
+        let path = rule.path.replace("{room}", "standup").replace("{view}", "main");
+        let reply = world.send(call(rule.method.parse().expect("method"), &format!("{path}?nonsense=1")).json("{}")).await;
+        assert_eq!(reply.json()["errors"][0]["pointer"], "?nonsense", "{rule:?} {}", reply.text());
+    }
+    for path in ["/v1/rooms?limit=1", "/v1/rooms/standup/views/main/snapshot.jpg?width=64"] {
+        assert!(!world.send(call(Method::GET, path).empty()).await.text().contains("unknown parameter"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_idempotency_key_takes_nothing_away_from_how_large_a_layout_may_be() {
+    let world = World::dev();
+    world.send(call(Method::PUT, "/v1/rooms/standup").json("{}")).await;
+    let body = format!(r#"{{"view":"wide"{}}}"#, " ".repeat(400 << 10));
+    let post = |key: &'static str| world.send(call(Method::POST, "/v1/rooms/standup/views").with("idempotency-key", key).json(&body));
+    assert_eq!(post("a").await.status, StatusCode::CREATED);
+    assert_eq!(post("a").await.status, StatusCode::CREATED, "the answer again");
+    assert_eq!(post("b").await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
 async fn a_preview_shows_regions_warnings_and_cost_and_changes_nothing() {
     let world = World::dev();
     world.send(call(Method::PUT, "/v1/rooms/standup").json("{}")).await;
