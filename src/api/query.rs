@@ -39,7 +39,7 @@ impl Known {
         let Some(known) = self.0.get(&(method, path.to_owned())) else { return Vec::new() };
         let expected = if known.is_empty() { "this takes no parameters".to_owned() } else { format!("expected {}", known.join(", ")) };
         let unknown = given.iter().filter(|(name, _)| !known.contains(name));
-        unknown.map(|(name, _)| FieldError::new(format!("?{name}"), format!("unknown parameter; {expected}"))).collect()
+        unknown.map(|(name, _)| FieldError::new(format!("?{name}"), format!("unknown field: {expected}"))).collect()
     }
 }
 

@@ -243,7 +243,7 @@ async fn a_token_reaches_the_egress_of_its_own_room_alone() {
     let [own, other] = ["standup", "lounge"].map(|room| token(json!({"room": room, "record": true, "subscribe": true, "admin": true})));
     let ask = async |token: &str, method: Method, path: &str, body: &str| server.send(call(method, path).bearer(token).json(body)).await;
     ask(&own, Method::PUT, "/v1/rooms/standup", "{}").await;
-    let begun = ask(&own, Method::POST, "/v1/rooms/standup/egress", r#"{"outputs":[{"hls":{}},{"images":{}}]}"#).await;
+    let begun = ask(&own, Method::POST, "/v1/rooms/standup/egress", r#"{"outputs":[{"hls":{}},{"images":{"interval_ms":1000}}]}"#).await;
     assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text());
     let path = begun.header("location").to_owned();
     for (method, end) in [(Method::GET, ""), (Method::GET, "/hls/index.m3u8"), (Method::GET, "/image.jpg"), (Method::DELETE, "")] {

@@ -243,7 +243,10 @@ async fn an_upload_that_was_cut_off_goes_on_after_a_restart_where_it_was() {
     let failing = desk.until(id, |upload| upload.state == State::Retrying).await;
     let error = failing.error.expect("an error");
     assert!(error.starts_with("the bucket does not take it: ") && error.lines().count() == 1, "{error}");
-    assert!(desk.told.0.lock().expect("whole").iter().any(|told| told.state == State::Retrying));
+    // Written first, told afterwards.
+    while !desk.told.0.lock().expect("whole").iter().any(|told| told.state == State::Retrying) {
+        tokio::task::yield_now().await;
+    }
     let parts = failing.sessions["media.mp4"].parts.len();
     assert!((2..6).contains(&parts), "{parts}");
     end(&recorder, &events);
