@@ -5,6 +5,8 @@
 #   MEDIA_S   seconds of media in each
 # Each prints one line, "CPU_SECONDS MEDIA_SECONDS", and ends with 77 and a reason on standard error where something is missing.
 set -euo pipefail
+# The decimal point of `time` is a point.
+export LC_ALL=C
 WIDTH=1280 HEIGHT=720 FPS=30 KBPS=1500
 
 missing() { echo "$*" >&2; exit 77; }

@@ -195,11 +195,7 @@ async fn material(clips: &[Arc<Clip>]) -> Result<Folder, String> {
 
 /// Each packet after its length; one of none is silence that is not sent.
 fn voice(clip: &Clip) -> Vec<u8> {
-    clip.packets
-        .iter()
-        .filter(|packet| !packet.is_empty())
-        .flat_map(|packet| [&(packet.len() as u16).to_be_bytes()[..], packet].concat())
-        .collect()
+    clip.packets.iter().flat_map(|packet| [&(packet.len() as u16).to_be_bytes()[..], packet].concat()).collect()
 }
 
 /// H.264 in MP4, with times. Where ffmpeg is missing, the scripts say so.

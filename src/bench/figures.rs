@@ -24,6 +24,13 @@ impl Window {
     fn holds(self, at: Instant) -> bool {
         self.from <= at && at < self.to
     }
+
+    /// For how long there was nothing before the first and after the last, where that is longer than a step: a stream that
+    /// begins late or ends early is no shorter one.
+    fn silence(self, first: Instant, last: Instant) -> (Duration, Duration) {
+        let counted = |silence: Duration| if silence > STOPPED { silence } else { Duration::ZERO };
+        (counted(first.saturating_duration_since(self.from)), counted(self.to.saturating_duration_since(last)))
+    }
 }
 
 /// What one viewer received of the picture.
@@ -41,15 +48,13 @@ pub fn reception(counts: &Counts, window: Window, fps: u32) -> Option<Reception>
     let pictures: Vec<_> = counts.pictures.iter().filter(|picture| window.holds(picture.1)).collect();
     let (first, last) = (pictures.first()?, pictures.last()?);
     let ticks = (last.0.saturating_sub(first.0)) as f64 * f64::from(fps) / 90_000.0;
-    // A stream that ends early is no shorter one.
-    let silence = window.to.saturating_duration_since(last.1);
-    let stopped = if silence > STOPPED { silence } else { Duration::ZERO };
-    let span = (last.1.saturating_duration_since(first.1) + stopped).as_secs_f64();
-    let ticks = ticks + stopped.as_secs_f64() * f64::from(fps);
+    let (late, stopped) = window.silence(first.1, last.1);
+    let span = (last.1.saturating_duration_since(first.1) + late + stopped).as_secs_f64();
+    let ticks = ticks + (late + stopped).as_secs_f64() * f64::from(fps);
     if ticks < 1.0 || span <= 0.0 {
         return None;
     }
-    let gaps = pictures.windows(2).map(|pair| pair[1].1.saturating_duration_since(pair[0].1)).chain([stopped]);
+    let gaps = pictures.windows(2).map(|pair| pair[1].1.saturating_duration_since(pair[0].1)).chain([late, stopped]);
     Some(Reception {
         fps: (pictures.len() - 1) as f64 / span,
         missed: (1.0 - (pictures.len() - 1) as f64 / ticks).max(0.0),
@@ -61,10 +66,9 @@ pub fn reception(counts: &Counts, window: Window, fps: u32) -> Option<Reception>
 /// 20 ms packets of sound that never came; `None`: there was none.
 pub fn audio_gaps(counts: &Counts, window: Window) -> Option<u64> {
     let packets: Vec<_> = counts.packets.iter().filter(|packet| window.holds(packet.1)).collect();
-    let silence = window.to.saturating_duration_since(packets.last()?.1);
-    let stopped = if silence > STOPPED { silence.as_millis() as u64 / 20 } else { 0 };
+    let (late, stopped) = window.silence(packets.first()?.1, packets.last()?.1);
     let steps = packets.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0) / 960);
-    Some(steps.map(|step| step.saturating_sub(1)).sum::<u64>() + stopped)
+    Some(steps.map(|step| step.saturating_sub(1)).sum::<u64>() + ((late + stopped).as_millis() / 20) as u64)
 }
 
 /// What the senders of one room noted, by person.
@@ -217,6 +221,15 @@ mod tests {
         let half = reception(&counts(from, &[]), window, 30).unwrap();
         assert!((half.fps - 15.0).abs() < 0.1 && (half.missed - 0.5).abs() < 0.01 && half.freezes == 1, "{half:?}");
         assert_eq!(audio_gaps(&counts(from, &[]), window), Some(502));
+    }
+
+    #[test]
+    fn a_stream_that_begins_late_is_missed_until_then() {
+        let from = clock::now();
+        let window = Window { from: from.checked_sub(Duration::from_secs(10)).unwrap(), to: from + Duration::from_secs(10) };
+        let half = reception(&counts(from, &[]), window, 30).unwrap();
+        assert!((half.fps - 15.0).abs() < 0.1 && (half.missed - 0.5).abs() < 0.01 && half.freezes == 1, "{half:?}");
+        assert!(audio_gaps(&counts(from, &[]), window).unwrap() >= 500);
     }
 
     /// Everything sent at 33 ms × n is shown `video_ms` later, and what is said `audio_ms` later, by RTP times and on the clock.

@@ -203,7 +203,10 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       assert.ok(await old(), 'it is still the one that was pressed');
       await page.mouse.up();
       await until('it has worked', async () => (await pinned()) !== before);
-      await until('drawn anew', async () => !(await old()));
+      await until('drawn anew, as it is now', () => page.evaluate((before) => {
+        const button = document.querySelector('.people-table [data-key$=" pin"]');
+        return !button.dataset.before && button.getAttribute('aria-pressed') === String(!before);
+      }, before));
       await page.evaluate(() => document.querySelector('.people-table [data-key$=" pin"]').click());
       await until('as it was', async () => (await pinned()) === before);
     });
