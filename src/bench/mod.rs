@@ -6,7 +6,7 @@
 //!
 //! * PURE: [`setup`], [`sender`], [`viewer`], [`figures`], [`guard`], [`ramp`], [`chart`], [`ivf`].
 //! * Codecs and files: [`clip`], [`material`], [`quality`], [`floor`], [`compare`], which runs other programs.
-//! * TOKIO: [`run`] is one run, [`meter`] reads the server, and this file starts it.
+//! * TOKIO: [`mod@run`] is one run, [`meter`] reads the server, and this file starts it.
 //!
 //! `mixdown demo --report` is one fixed run of it.
 
@@ -65,7 +65,7 @@ pub async fn run(args: Args) -> Result<bool, String> {
 /// `mixdown demo --report`: one room on a server of its own, its figures beside their goals.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run()`].
 pub async fn report(args: &demo::Args) -> Result<(), String> {
     let setup = Setup {
         rooms: 1,
