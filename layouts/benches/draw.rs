@@ -8,9 +8,8 @@ use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use mixdown_codecs::{I420Frame, Size};
 use mixdown_layouts::draw::{Canvas, Fonts, Picture, Pictures};
-use mixdown_layouts::layout::{Kind, Transition};
-use mixdown_layouts::scene::TileSource;
-use mixdown_layouts::{Cast, Fit, Layout, Person, PersonId, Rect, Scene, Source, SourceId, Tile};
+use mixdown_layouts::layout::Kind;
+use mixdown_layouts::{Cast, Layout, Person, PersonId, Rect, Scene, Source, SourceId, Tile};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -46,28 +45,7 @@ fn noise(size: Size) -> I420Frame {
 }
 
 fn one_tile(size: Size) -> Scene {
-    let tile = Tile {
-        person: PersonId(1),
-        kind: TileSource::Camera,
-        source: Some(SourceId(1)),
-        rect: Rect::new(0, 0, size.width, size.height),
-        fit: Fit::Cover,
-        name: String::new(),
-        muted: false,
-        speaking: false,
-        min_fps: 0,
-        opacity: u8::MAX,
-        moving: false,
-    };
-    Scene {
-        canvas: size,
-        background: [0; 3],
-        tiles: vec![tile],
-        overflow: 0,
-        labels: false,
-        transition: Transition::default(),
-        overlays: Vec::new(),
-    }
+    Scene::plain(size, vec![Tile::plain(1, Rect::new(0, 0, size.width, size.height))])
 }
 
 fn scaling(criterion: &mut Criterion) {

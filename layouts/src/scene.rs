@@ -52,6 +52,33 @@ pub struct Tile {
     pub moving: bool,
 }
 
+impl Scene {
+    /// These tiles on black and nothing else.
+    pub fn plain(canvas: Size, tiles: Vec<Tile>) -> Self {
+        let (background, transition) = ([0; 3], Transition::default());
+        Self { canvas, background, tiles, overflow: 0, labels: false, transition, overlays: Vec::new() }
+    }
+}
+
+impl Tile {
+    /// The camera of one person, who has their number, without name and signs.
+    pub fn plain(number: u64, rect: Rect) -> Self {
+        Self {
+            person: PersonId(number),
+            kind: TileSource::Camera,
+            source: Some(SourceId(number)),
+            rect,
+            fit: Fit::Cover,
+            name: String::new(),
+            muted: false,
+            speaking: false,
+            min_fps: 0,
+            opacity: u8::MAX,
+            moving: false,
+        }
+    }
+}
+
 /// Something that is no person: a text or a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lay {

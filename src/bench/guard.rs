@@ -13,10 +13,21 @@ pub struct Evidence {
     pub missed: Option<f64>,
     /// 20 ms packets of sound that never came, of the worst viewer.
     pub audio_gaps: Option<f64>,
-    /// How much later than its sound a picture is shown, in milliseconds; `Err`: why nobody can say.
-    pub skew: Result<f64, &'static str>,
-    /// PSNR of the composite and of what x264 makes of the same pictures at the same rate, in dB; `Err`: why it was not compared.
-    pub psnr: Result<(f64, f64), String>,
+    /// How much later than its sound a picture is shown, in milliseconds.
+    pub skew: Result<f64, Why>,
+    /// Beeps that were heard in a second, of all who talk.
+    pub beeps: Result<f64, Why>,
+    /// PSNR of the composite and of what x264 makes of the same pictures at the same rate, in dB.
+    pub psnr: Result<(f64, f64), Why>,
+}
+
+/// Why there is nothing to judge.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Why {
+    /// It was sent and did not come out so that it could be read: the guard is broken.
+    Unread(String),
+    /// It was not sent, or what judges it is not there: nobody can say.
+    Unchecked(String),
 }
 
 /// One guard.
@@ -37,6 +48,8 @@ const FPS: f64 = 30.0;
 const MISSED: f64 = 0.5;
 const SKEW_MS: f64 = 40.0;
 const WORSE_DB: f64 = 0.3;
+/// Whoever talks beeps once a second; a mix of many may hide some.
+const BEEPS: f64 = 0.5;
 
 impl Guard {
     fn of(name: &'static str, limit: impl Into<String>, value: Option<f64>, good: impl Fn(f64) -> bool) -> Self {
@@ -45,8 +58,12 @@ impl Guard {
         Self { name, limit: limit.into(), value, held: Some(value.is_some_and(good)), note }
     }
 
-    fn unchecked(name: &'static str, limit: impl Into<String>, note: impl Into<String>) -> Self {
-        Self { name, limit: limit.into(), value: None, held: None, note: note.into() }
+    fn without(name: &'static str, limit: impl Into<String>, why: &Why) -> Self {
+        let (held, note) = match why {
+            Why::Unread(what) => (Some(false), what),
+            Why::Unchecked(what) => (None, what),
+        };
+        Self { name, limit: limit.into(), value: None, held, note: note.clone() }
     }
 }
 
@@ -63,11 +80,17 @@ pub fn judge(evidence: &Evidence) -> Vec<Guard> {
                 let least = reference - WORSE_DB;
                 Guard::of("PSNR of the composite", format!("≥ {least:.2} dB (x264 superfast − 0.3)"), Some(*own), |own| own >= least)
             }
-            Err(why) => Guard::unchecked("PSNR of the composite", "x264 superfast − 0.3 dB", why),
+            Err(why) => Guard::without("PSNR of the composite", "x264 superfast − 0.3 dB", why),
         });
-        guards.push(match evidence.skew {
-            Ok(skew) => Guard::of("A/V skew", "≤ 40 ms", Some(skew), |skew| skew.abs() <= SKEW_MS),
-            Err(why) => Guard::unchecked("A/V skew", "≤ 40 ms", why),
+        guards.push(match &evidence.skew {
+            Ok(skew) => Guard::of("A/V skew", "≤ 40 ms", Some(*skew), |skew| skew.abs() <= SKEW_MS),
+            Err(why) => Guard::without("A/V skew", "≤ 40 ms", why),
+        });
+    } else {
+        // With pictures, no skew can be read of what is not heard.
+        guards.push(match &evidence.beeps {
+            Ok(beeps) => Guard::of("beeps heard per second", "≥ 0.5", Some(*beeps), |beeps| beeps >= BEEPS),
+            Err(why) => Guard::without("beeps heard per second", "≥ 0.5", why),
         });
     }
     guards.push(Guard::of("audio packets missing", "0", evidence.audio_gaps, |gaps| gaps == 0.0));
@@ -103,6 +126,7 @@ mod tests {
             missed: Some(0.1),
             audio_gaps: Some(0.0),
             skew: Ok(-12.0),
+            beeps: Ok(3.0),
             psnr: Ok((36.0, 36.2)),
         }
     }
@@ -128,12 +152,32 @@ mod tests {
 
     #[test]
     fn what_cannot_be_checked_says_why_and_what_was_never_sent_is_not_asked_for() {
-        let guards = judge(&Evidence { psnr: Err("ffmpeg is not installed".into()), skew: Err("nobody talks"), ..good() });
+        let unchecked = |why: &str| Why::Unchecked(why.into());
+        let guards =
+            judge(&Evidence { psnr: Err(unchecked("ffmpeg is not installed")), skew: Err(unchecked("nobody talks")), ..good() });
         assert!(broken(&guards).is_none());
         let unchecked: Vec<_> = guards.iter().filter(|guard| guard.held.is_none()).map(|guard| guard.note.as_str()).collect();
         assert_eq!(unchecked, ["ffmpeg is not installed", "nobody talks"]);
         assert!(guards[2].to_string().contains("unchecked (ffmpeg is not installed)"));
         let sound = judge(&Evidence { video: false, ..good() });
-        assert_eq!(sound.iter().map(|guard| guard.name).collect::<Vec<_>>(), ["audio packets missing"]);
+        assert_eq!(sound.iter().map(|guard| guard.name).collect::<Vec<_>>(), ["beeps heard per second", "audio packets missing"]);
+        assert!(broken(&judge(&Evidence { video: false, beeps: Err(unchecked("nobody talks")), ..good() })).is_none());
+    }
+
+    #[test]
+    fn what_was_sent_and_could_not_be_read_breaks_its_guard_and_is_named() {
+        let unread = |what: &str| Why::Unread(what.into());
+        let faults = [
+            ("PSNR of the composite", Evidence { psnr: Err(unread("no picture")), ..good() }),
+            ("A/V skew", Evidence { skew: Err(unread("no picture")), ..good() }),
+            ("beeps heard per second", Evidence { video: false, beeps: Err(unread("no picture")), ..good() }),
+            ("beeps heard per second", Evidence { video: false, beeps: Ok(0.2), ..good() }),
+        ];
+        for (name, evidence) in faults {
+            let guards = judge(&evidence);
+            let guard = broken(&guards).unwrap();
+            assert_eq!(guard.name, name);
+            assert!(guard.value.is_some() || guard.to_string().ends_with("BROKEN (no picture)"), "{guard}");
+        }
     }
 }

@@ -19,17 +19,16 @@ pub struct Meter {
 pub struct Reading {
     pub at: Instant,
     pub usage: Option<Usage>,
-    /// Text of `/metrics`; empty where it does not answer.
-    pub metrics: String,
+    /// Text of `/metrics`; `None`: it does not answer.
+    pub metrics: Option<String>,
 }
 
 impl Meter {
     pub async fn read(&self) -> Reading {
         let (at, usage) = (clock::now(), self.pid.and_then(usage_of));
-        let url = self.target.base.join("/metrics").ok();
-        let metrics = match url {
-            Some(url) => signalling::get(url, self.target.token.as_deref()).await.unwrap_or_default(),
-            None => String::new(),
+        let metrics = match self.target.base.join("metrics") {
+            Ok(url) => signalling::get(url, self.target.token.as_deref()).await.ok(),
+            Err(_) => None,
         };
         Reading { at, usage, metrics }
     }
@@ -52,10 +51,12 @@ impl Cost {
     pub fn between(before: &Reading, after: &Reading) -> Self {
         let seconds = after.at.saturating_duration_since(before.at).as_secs_f64().max(0.001);
         let cpu = |(before, after): (Usage, Usage)| after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1000.0 / seconds;
-        let grown = |name: &str| Some(metric(&after.metrics, name)? - metric(&before.metrics, name).unwrap_or(0.0));
+        // A counter that has never counted is not listed; one that was not read is not known.
+        let both = before.metrics.as_deref().zip(after.metrics.as_deref());
+        let grown = |name: &str| both.and_then(|(before, after)| Some(metric(after, name)? - metric(before, name).unwrap_or(0.0)));
         let ticks = grown("mixdown_ticks_total").filter(|ticks| *ticks > 0.0);
         let missed = grown("mixdown_ticks_missed_total").unwrap_or(0.0);
-        let before_stages = stages(&before.metrics);
+        let (before_stages, after_stages) = both.map(|(before, after)| (stages(before), stages(after))).unwrap_or_default();
         let stage = |(name, seconds_of): (String, f64)| {
             let ms = (seconds_of - before_stages.get(&name).unwrap_or(&0.0)) * 1000.0 / seconds;
             (ms > 0.0).then_some((name, ms))
@@ -64,8 +65,8 @@ impl Cost {
             cpu_ms: before.usage.zip(after.usage).map(cpu),
             resident_bytes: after.usage.map(|usage| usage.resident_bytes),
             missed: ticks.map(|ticks| 100.0 * missed / ticks),
-            stages: stages(&after.metrics).into_iter().filter_map(stage).collect(),
-            sharing: metric(&after.metrics, "mixdown_encode_sharing_ratio"),
+            stages: after_stages.into_iter().filter_map(stage).collect(),
+            sharing: both.and_then(|(_, after)| metric(after, "mixdown_encode_sharing_ratio")),
         }
     }
 }
@@ -94,7 +95,7 @@ mod tests {
 
     fn reading(at: Instant, cpu_ms: u64, metrics: &str) -> Reading {
         let usage = Usage { cpu: Duration::from_millis(cpu_ms), resident_bytes: 5 };
-        Reading { at, usage: Some(usage), metrics: metrics.into() }
+        Reading { at, usage: Some(usage), metrics: Some(metrics.into()) }
     }
 
     #[test]
@@ -110,7 +111,11 @@ mod tests {
 
     #[test]
     fn a_server_that_says_nothing_is_not_measured() {
-        let silent = Reading { at: clock::now(), usage: None, metrics: String::new() };
+        let silent = Reading { at: clock::now(), usage: None, metrics: None };
         assert_eq!(Cost::between(&silent, &silent), Cost::default());
+        let text = "mixdown_ticks_total 300\nmixdown_encode_sharing_ratio 4\nmixdown_cpu_seconds_total{stage=\"decode\"} 1\n";
+        let late = reading(silent.at + Duration::from_secs(10), 100, text);
+        let cost = Cost::between(&silent, &late);
+        assert_eq!((cost.missed, cost.sharing, cost.stages.len()), (None, None, 0), "what was before is not known");
     }
 }

@@ -4,7 +4,8 @@
 //! Both are PSNR of luma over all pictures of the stretch, in dB.
 
 use super::clip::{Clip, FPS};
-use super::viewer::Sample;
+use super::guard::Why;
+use super::viewer::{SAMPLES, Sample};
 use crate::process;
 use mixdown_codecs::{FramePool, I420Frame, Size, VideoCodec, gate::Limits, video};
 use mixdown_layouts::draw::{Canvas, Picture, Pictures};
@@ -18,19 +19,21 @@ use std::sync::Arc;
 /// PSNR of the composite and of x264 superfast at its bitrate. Takes seconds: not for a media thread.
 ///
 /// # Errors
-/// Why it was not compared, in words.
-pub fn compare(samples: &[Sample], clips: &[Arc<Clip>], codec: VideoCodec) -> Result<(f64, f64), String> {
-    if samples.len() < super::viewer::SAMPLES {
-        return Err("no unbroken stretch of pictures could be read".into());
+/// Why it was not compared: what was received could not be read, or there is no yardstick.
+pub fn compare(samples: &[Sample], clips: &[Arc<Clip>], codec: VideoCodec) -> Result<(f64, f64), Why> {
+    if samples.len() < SAMPLES {
+        return Err(Why::Unread(format!("of {SAMPLES} pictures in a row the markers of all tiles were read in {}", samples.len())));
     }
-    let truth = truth(samples, clips, codec).ok_or("the clips could not be decoded")?;
-    let own = psnr(samples.iter().map(|sample| &sample.frame).zip(&truth)).ok_or("nothing to compare")?;
+    let unread = || Why::Unread("the markers that were read are not of what was sent".into());
+    let truth = truth(samples, clips, codec).ok_or_else(unread)?;
+    let own = psnr(samples.iter().map(|sample| &sample.frame).zip(&truth)).ok_or_else(unread)?;
+    let unchecked = |why: &str| Why::Unchecked(format!("{own:.2} dB; {why}"));
     if codec != VideoCodec::H264 {
-        return Err(format!("{own:.2} dB; the yardstick is one of H.264"));
+        return Err(unchecked("the yardstick is one of H.264"));
     }
-    let ffmpeg = process::find("ffmpeg").ok_or_else(|| format!("{own:.2} dB; ffmpeg is not installed"))?;
-    let coded = x264(&ffmpeg, &truth, bitrate(samples)).ok_or_else(|| format!("{own:.2} dB; ffmpeg has no libx264"))?;
-    let reference = psnr(coded.iter().zip(&truth)).ok_or("x264 made nothing")?;
+    let ffmpeg = process::find("ffmpeg").ok_or_else(|| unchecked("ffmpeg is not installed"))?;
+    let coded = x264(&ffmpeg, &truth, bitrate(samples)).map_err(|error| unchecked(&error))?;
+    let reference = psnr(coded.iter().zip(&truth)).ok_or_else(|| unchecked("ffmpeg made pictures of another size"))?;
     Ok((own, reference))
 }
 
@@ -39,7 +42,7 @@ pub fn bitrate(samples: &[Sample]) -> usize {
     samples.iter().map(|sample| sample.bytes).sum::<usize>() * 8 * FPS as usize / samples.len().max(1)
 }
 
-/// What should be seen in each sample.
+/// What should be seen in each sample; `None`: a marker names what is in no clip.
 pub fn truth(samples: &[Sample], clips: &[Arc<Clip>], codec: VideoCodec) -> Option<Vec<I420Frame>> {
     let size = samples.first()?.frame.size();
     // Between the tiles is what the composite has there: it does not count.
@@ -50,6 +53,9 @@ pub fn truth(samples: &[Sample], clips: &[Arc<Clip>], codec: VideoCodec) -> Opti
         let (place, mark) = wanted.first().copied()?;
         let rect = rect(place, size);
         let layer = clips.get(usize::from(mark.person))?.layer_for(rect.height)?;
+        if wanted.iter().any(|(_, mark)| usize::from(mark.frame) >= layer.pictures.len()) {
+            return None;
+        }
         let (mut decoder, mut pool) = (video::decoder(codec, Limits::default())?.ok()?, FramePool::default());
         let mut painter = Canvas::new(rect.size());
         let mut shown = None;
@@ -143,9 +149,13 @@ pub fn psnr<'a>(pairs: impl Iterator<Item = (&'a I420Frame, &'a I420Frame)>) -> 
 }
 
 /// What x264 superfast makes of `frames` at `bitrate`, in the steady state: it is given them backwards first, and only what
-/// follows is kept. `None`: ffmpeg refuses.
-fn x264(ffmpeg: &Path, frames: &[I420Frame], bitrate: usize) -> Option<Vec<I420Frame>> {
-    let size = frames.first()?.size();
+/// follows is kept.
+///
+/// # Errors
+/// What ffmpeg says.
+fn x264(ffmpeg: &Path, frames: &[I420Frame], bitrate: usize) -> Result<Vec<I420Frame>, String> {
+    let first = frames.first().ok_or("there are no pictures")?;
+    let (size, bytes) = (first.size(), first.data().len());
     let (dimensions, rate, kbps) = (size.to_string(), FPS.to_string(), format!("{}k", (bitrate / 1000).max(1)));
     let raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p"];
     let input = [&raw[..], &["-s", &dimensions, "-r", &rate, "-i", "-"]].concat();
@@ -154,34 +164,40 @@ fn x264(ffmpeg: &Path, frames: &[I420Frame], bitrate: usize) -> Option<Vec<I420F
     let raw_bytes = || frames.iter().rev().chain(frames).flat_map(|frame| frame.data().to_vec()).collect::<Vec<u8>>();
     let coded = pipe(ffmpeg, &[&input[..], &coding, &rates].concat(), raw_bytes())?;
     let decoded = pipe(ffmpeg, &[&["-f", "h264", "-i", "-"][..], &raw, &["-"]].concat(), coded)?;
-    let bytes = frames.first()?.data().len();
     let frame = |bytes: &[u8]| {
         let mut frame = I420Frame::black(size);
         frame.data_mut().copy_from_slice(bytes);
         frame
     };
     let decoded: Vec<I420Frame> = decoded.chunks_exact(bytes).skip(frames.len()).map(frame).collect();
-    (decoded.len() == frames.len()).then_some(decoded)
+    let count = decoded.len();
+    if count == frames.len() { Ok(decoded) } else { Err(format!("ffmpeg made {count} pictures of {}", frames.len())) }
 }
 
 /// Runs ffmpeg from bytes to bytes.
-fn pipe(ffmpeg: &Path, arguments: &[&str], input: Vec<u8>) -> Option<Vec<u8>> {
+fn pipe(ffmpeg: &Path, arguments: &[&str], input: Vec<u8>) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("ffmpeg: {error}");
     let mut child = Command::new(ffmpeg)
         .args(["-v", "error"])
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
-        .ok()?;
-    let mut stdin = child.stdin.take()?;
+        .map_err(failed)?;
+    let mut stdin = child.stdin.take().ok_or("ffmpeg takes nothing")?;
     let writer = std::thread::spawn(move || {
         // It may end without having read everything.
         let _ = stdin.write_all(&input);
     });
-    let output = child.wait_with_output().ok()?;
+    let output = child.wait_with_output().map_err(failed)?;
     let _ = writer.join();
-    (output.status.success() && !output.stdout.is_empty()).then_some(output.stdout)
+    if output.status.success() && !output.stdout.is_empty() {
+        return Ok(output.stdout);
+    }
+    // What follows the first line only says that there was an error.
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("ffmpeg: {}", said.lines().find(|line| !line.trim().is_empty()).unwrap_or("made nothing and says nothing")))
 }
 
 #[cfg(test)]
@@ -222,6 +238,27 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_is_no_lack_of_a_yardstick() {
+        let clips: Vec<_> = (0..2).map(|number| Arc::new(clip(number, 2, VideoCodec::Vp8, Size::new(128, 72)))).collect();
+        let mut samples = samples(&clips, 0);
+        assert!(matches!(compare(&samples, &clips, VideoCodec::Vp8), Err(Why::Unchecked(why)) if why.contains("100.00 dB")));
+        samples[7].seen[1].1.frame = 60_000;
+        assert!(matches!(compare(&samples, &clips, VideoCodec::Vp8), Err(Why::Unread(_))), "a picture that is in no clip");
+        let few = compare(&samples[..9], &clips, VideoCodec::Vp8);
+        assert_eq!(few, Err(Why::Unread("of 60 pictures in a row the markers of all tiles were read in 9".into())));
+    }
+
+    #[test]
+    fn ffmpeg_says_itself_what_it_lacks() {
+        let Some(ffmpeg) = process::find("ffmpeg") else {
+            println!("skipped: ffmpeg is not installed");
+            return;
+        };
+        let refused = pipe(&ffmpeg, &["-f", "nonsense", "-i", "-", "-f", "null", "-"], Vec::new()).unwrap_err();
+        assert!(refused.starts_with("ffmpeg: ") && refused.contains("nonsense"), "{refused}");
+    }
+
+    #[test]
     fn x264_is_the_yardstick_where_ffmpeg_is_there() {
         let Some(ffmpeg) = process::find("ffmpeg") else {
             println!("skipped: ffmpeg is not installed");
@@ -229,9 +266,12 @@ mod tests {
         };
         let clips: Vec<_> = (0..2).map(|number| Arc::new(clip(number, 2, VideoCodec::Vp8, Size::new(128, 72)))).collect();
         let frames: Vec<I420Frame> = samples(&clips, 0).into_iter().map(|sample| sample.frame).collect();
-        let Some(fine) = x264(&ffmpeg, &frames, 800_000) else {
-            println!("skipped: ffmpeg has no libx264");
-            return;
+        let fine = match x264(&ffmpeg, &frames, 800_000) {
+            Err(error) if error.contains("libx264") => {
+                println!("skipped: {error}");
+                return;
+            }
+            outcome => outcome.unwrap(),
         };
         let coarse = x264(&ffmpeg, &frames, 80_000).unwrap();
         let db = |coded: &[I420Frame]| psnr(coded.iter().zip(&frames)).unwrap();

@@ -16,7 +16,7 @@ pub struct Args {
     /// With --server: its process on this machine, for processor time and memory.
     #[arg(long, value_name = "N", requires = "server")]
     pub pid: Option<u32>,
-    /// Token for a server that wants one; it must allow everything in the rooms bench-1, bench-2, …
+    /// Token for a server that wants one, of `mixdown token create --admin` without --room: the rooms of each run have names of their own.
     #[arg(long, env = "MIXDOWN_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = value_parser!(u16).range(1..=500))]
@@ -48,7 +48,8 @@ pub struct Args {
     /// A film for the senders to send, in place of painted people; needs ffmpeg.
     #[arg(long, value_name = "FILE")]
     pub clip: Option<PathBuf>,
-    /// In how many different ways the composite is encoded: viewers ask for smaller pictures in turn, then for the other codec.
+    /// In how many different ways the composite is encoded: viewers ask for smaller pictures in turn, then for the other codec. No more than
+    /// there are viewers.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = value_parser!(u16).range(1..=10))]
     pub renditions: u16,
     /// Senders receive too, each without its own voice.
@@ -138,6 +139,9 @@ pub struct Setup {
     pub senders: u16,
     pub viewers: u16,
     pub talkers: u16,
+    /// How many would where there were senders enough.
+    #[serde(skip)]
+    pub most_talkers: u16,
     pub layout: String,
     #[serde(serialize_with = "codec_name")]
     pub codec: VideoCodec,
@@ -154,6 +158,18 @@ fn codec_name<S: serde::Serializer>(codec: &VideoCodec, serializer: S) -> Result
 }
 
 impl Args {
+    /// What the command line's types cannot say.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn check(&self) -> Result<(), String> {
+        if self.renditions > self.viewers {
+            let (renditions, viewers) = (self.renditions, self.viewers);
+            return Err(format!("--renditions {renditions} needs as many viewers, and there are {viewers}: each is made because somebody watches it"));
+        }
+        Ok(())
+    }
+
     pub fn setup(&self) -> Setup {
         let lines = match (self.audio_only, self.simulcast) {
             (true, _) => Vec::new(),
@@ -165,6 +181,7 @@ impl Args {
             senders: self.senders,
             viewers: self.viewers,
             talkers: self.talkers.min(self.senders),
+            most_talkers: self.talkers,
             layout: self.layout.clone(),
             codec: self.codec,
             lines,
@@ -177,12 +194,12 @@ impl Args {
 }
 
 impl Setup {
-    /// The same with so many of one kind. Viewers are at least one for each rendition.
+    /// The same with so many of one kind. There are no more renditions than viewers, and no more who talk than who send.
     pub fn with(&self, axis: Axis, count: u16) -> Self {
         let mut setup = self.clone();
         match axis {
-            Axis::Senders => setup.senders = count,
-            Axis::Viewers => setup.viewers = count,
+            Axis::Senders => (setup.senders, setup.talkers) = (count, self.most_talkers.min(count)),
+            Axis::Viewers => (setup.viewers, setup.renditions) = (count, self.renditions.min(count)),
             Axis::Rooms => setup.rooms = count,
             Axis::Renditions => (setup.renditions, setup.viewers) = (count, self.viewers.max(count)),
         }
@@ -204,6 +221,11 @@ impl Setup {
 
     pub fn sends_video(&self) -> bool {
         !self.lines.is_empty()
+    }
+
+    /// A grid that is encoded once: what a bare loop and other programs make too.
+    pub fn is_plain(&self) -> bool {
+        self.renditions == 1 && self.layout == "grid"
     }
 
     /// What a sender offers.
@@ -313,5 +335,18 @@ pub(super) mod tests {
             assert!(axis.points().iter().all(|point| *point <= axis.most()));
         }
         assert_eq!(one.with(Axis::Renditions, 4).viewers, 4, "each is watched by somebody");
+        let many = setup("--senders 1 --renditions 3");
+        assert_eq!(many.with(Axis::Viewers, 2).renditions, 2);
+        let talkers = [1, 2, 8].map(|senders| many.with(Axis::Senders, senders).talkers);
+        assert_eq!(talkers, [1, 2, 3], "as many talk as were asked for, once they are there");
+    }
+
+    #[test]
+    fn a_rendition_that_nobody_watches_is_refused_and_only_one_grid_is_plain() {
+        let refused = parse("--renditions 5 --viewers 4").unwrap().check().unwrap_err();
+        assert!(refused.contains("--renditions 5") && refused.contains('4'), "{refused}");
+        assert_eq!(parse("--renditions 4 --viewers 4").unwrap().check(), Ok(()));
+        let plain = ["", "--renditions 2", "--layout spotlight"].map(|line| setup(line).is_plain());
+        assert_eq!(plain, [true, false, false]);
     }
 }

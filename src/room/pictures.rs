@@ -9,7 +9,7 @@ use super::model::{Canvas, Selector, SelfView};
 use super::recordings::{Discretion, Recording};
 use super::views::ViewState;
 use super::{Error, Member, Room};
-use crate::ids::{CanvasId, EgressId, ParticipantId, RecordingId};
+use crate::ids::{CanvasId, EgressId, ParticipantId, RecordingId, Source, TrackId};
 use mixdown_codecs::{Size, VideoCodec};
 use mixdown_layouts::overlay::{self, Overlay};
 use mixdown_layouts::scene::TileSource;
@@ -227,6 +227,16 @@ impl Content {
         let listed = |selectors: &[Selector]| selectors.iter().any(|selector| member.is_meant_by(selector));
         let withheld = self.without == Some(member.id) || self.discretion.hidden.contains(&member.id);
         member.is_seen() && !withheld && (self.include.is_empty() || listed(&self.include)) && !listed(&self.exclude)
+    }
+
+    /// Whether this picture may be in it, if the layout has a place for it.
+    pub(super) fn may_show(&self, room: &Room, track: TrackId) -> bool {
+        let person = room.member(track.participant).filter(|member| self.shows(member)).map(|member| self.person(member));
+        person.is_some_and(|person| match track.source {
+            Source::Camera => person.camera.is_some(),
+            Source::Screen => person.screen.is_some(),
+            _ => false,
+        })
     }
 
     fn person(&self, member: &Member) -> Person {

@@ -219,7 +219,7 @@ pub(super) fn derive(room: &Room) -> Plan {
                     renditions.extend(before.and_then(|canvas| held(room, canvas, participant, track)));
                     continue;
                 }
-                go_back(room, &mut plan, participant);
+                go_back(room, &mut plan, participant, &wish.content);
             }
             let rung = match watcher {
                 Watcher::Participant(id) => room.member(id).and_then(|member| member.tier.rung()),
@@ -284,11 +284,11 @@ fn held(room: &Room, canvas: &CanvasPlan, participant: ParticipantId, track: Tra
     canvas.renditions.iter().find(|(_, id)| *id == flowing).map(|(key, id)| (*key, *id))
 }
 
-/// Keeps what is forwarded to a participant up until what is composed has come.
-fn go_back(room: &Room, plan: &mut Plan, participant: ParticipantId) {
+/// Keeps what is forwarded to a participant up until what is composed has come: as long as they may see it, for a camera that is turned off
+/// is off at once.
+fn go_back(room: &Room, plan: &mut Plan, participant: ParticipantId, content: &Content) {
     let flowing = room.passing.flowing.get(&participant).and_then(|id| Some((room.plan.passed(*id)?, *id)));
-    if let Some((track, id)) = flowing.filter(|(track, _)| room.member(track.participant).is_some_and(|member| member.sends(track.source)))
-    {
+    if let Some((track, id)) = flowing.filter(|(track, _)| content.may_show(room, *track)) {
         plan.passes.insert(track, id);
     }
 }
@@ -355,42 +355,16 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
     for (track, id) in new.passes.iter().filter(|(track, id)| old.passes.get(track) != Some(id)) {
         out.push(Change::Pass { track: *track, rendition: Some(*id) });
     }
-    for (participant, rendition) in &new.feeds {
-        if old.feeds.get(participant) != Some(rendition) {
-            out.push(Change::Feed { participant: *participant, rendition: Some(*rendition) });
-        }
-    }
-    for participant in old.feeds.keys().filter(|id| !new.feeds.contains_key(id)) {
-        out.push(Change::Feed { participant: *participant, rendition: None });
-    }
-    for (recording, rendition) in &new.recorded {
-        if old.recorded.get(recording) != Some(rendition) {
-            out.push(Change::Record { recording: *recording, rendition: Some(*rendition) });
-        }
-    }
-    for recording in old.recorded.keys().filter(|id| !new.recorded.contains_key(id)) {
-        out.push(Change::Record { recording: *recording, rendition: None });
-    }
-    for (egress, rendition) in new.sent.iter().filter(|(egress, rendition)| old.sent.get(egress) != Some(rendition)) {
-        out.push(Change::Send { egress: *egress, rendition: Some(*rendition) });
-    }
-    for egress in old.sent.keys().filter(|id| !new.sent.contains_key(id)) {
-        out.push(Change::Send { egress: *egress, rendition: None });
-    }
+    compare(&old.feeds, &new.feeds, |participant, rendition| out.push(Change::Feed { participant, rendition }));
+    compare(&old.recorded, &new.recorded, |recording, rendition| out.push(Change::Record { recording, rendition }));
+    compare(&old.sent, &new.sent, |egress, rendition| out.push(Change::Send { egress, rendition }));
     for participant in old.halved.symmetric_difference(&new.halved) {
         out.push(Change::Halve { participant: *participant, halved: new.halved.contains(participant) });
     }
     for (participant, bitrate_bps) in new.aims.iter().filter(|(participant, aim)| old.aims.get(participant) != Some(aim)) {
         out.push(Change::Aim { participant: *participant, bitrate_bps: *bitrate_bps });
     }
-    for (track, height) in &new.wanted {
-        if old.wanted.get(track) != Some(height) {
-            out.push(Change::Wanted { track: *track, height: *height });
-        }
-    }
-    for track in old.wanted.keys().filter(|track| !new.wanted.contains_key(track)) {
-        out.push(Change::Wanted { track: *track, height: 0 });
-    }
+    compare(&old.wanted, &new.wanted, |track, height| out.push(Change::Wanted { track, height: height.unwrap_or(0) }));
     for track in old.untouched.symmetric_difference(&new.untouched) {
         out.push(Change::Decode { track: *track, decoded: !new.untouched.contains(track) });
     }
@@ -406,6 +380,16 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
         if after.is_none() {
             out.push(Change::CanvasClosed { canvas: *canvas });
         }
+    }
+}
+
+/// Tells what is new or different, and then what is gone.
+fn compare<K: Ord + Copy, V: PartialEq + Copy>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>, mut tell: impl FnMut(K, Option<V>)) {
+    for (key, value) in new.iter().filter(|(key, value)| old.get(key) != Some(value)) {
+        tell(*key, Some(*value));
+    }
+    for key in old.keys().filter(|key| !new.contains_key(key)) {
+        tell(*key, None);
     }
 }
 

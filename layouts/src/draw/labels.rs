@@ -129,22 +129,9 @@ fn metrics(tile: &Tile) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fit, PersonId};
 
     fn tile(name: &str) -> Tile {
-        Tile {
-            person: PersonId(1),
-            kind: TileSource::Camera,
-            source: None,
-            rect: Rect::new(10, 20, 320, 180),
-            fit: Fit::Cover,
-            name: name.into(),
-            muted: false,
-            speaking: false,
-            min_fps: 0,
-            opacity: u8::MAX,
-            moving: false,
-        }
+        Tile { source: None, name: name.into(), ..Tile::plain(1, Rect::new(10, 20, 320, 180)) }
     }
 
     fn labels() -> Labels {

@@ -80,6 +80,26 @@ fn who_takes_the_sender_s_codec_gets_its_pictures_and_the_composite_flows_until_
 }
 
 #[test]
+fn pictures_that_may_not_be_seen_any_more_stop_at_once() {
+    let hide: [fn(&mut Room); 2] = [
+        |room| {
+            room.patch(ParticipantId(1), ParticipantPatch { muted_video: Some(true), ..Default::default() }).unwrap();
+        },
+        |room| {
+            let exclude = Some(vec![Selector::Participant(ParticipantId(1))]);
+            room.update_view(MAIN_VIEW, ViewPatch { exclude, ..ViewPatch::default() }).unwrap();
+        },
+    ];
+    for hide in hide {
+        let (mut room, _) = shown();
+        flow(&mut room);
+        assert!(room.plan().passes.contains_key(&CAMERA));
+        hide(&mut room);
+        assert!(room.plan().passes.is_empty() && renditions(&room) == 2);
+    }
+}
+
+#[test]
 fn pictures_that_do_not_fit_are_composed() {
     let unfit = [
         None,

@@ -1,7 +1,6 @@
 use super::*;
 use crate::draw::Picture;
-use crate::scene::TileSource;
-use crate::{Fit, PersonId, SourceId, Tile};
+use crate::{Fit, SourceId, Tile};
 use std::collections::BTreeMap;
 
 /// Pictures by source: luma of a flat picture, its size and its number.
@@ -25,33 +24,13 @@ impl Pictures for Stills {
 }
 
 fn tile(id: u64, rect: Rect) -> Tile {
-    Tile {
-        person: PersonId(id),
-        kind: TileSource::Camera,
-        source: Some(SourceId(id)),
-        rect,
-        fit: Fit::Cover,
-        name: format!("P{id}"),
-        muted: false,
-        speaking: false,
-        min_fps: 0,
-        opacity: u8::MAX,
-        moving: false,
-    }
+    Tile { name: format!("P{id}"), ..Tile::plain(id, rect) }
 }
 
 /// Two tiles of 64×36 side by side with a gap of 4.
 fn scene() -> Scene {
     let tiles = vec![tile(1, Rect::new(0, 2, 64, 36)), tile(2, Rect::new(68, 2, 64, 36))];
-    Scene {
-        canvas: Size::new(132, 40),
-        background: [16, 16, 20],
-        tiles,
-        overflow: 0,
-        labels: false,
-        transition: crate::layout::Transition::default(),
-        overlays: Vec::new(),
-    }
+    Scene { background: [16, 16, 20], ..Scene::plain(Size::new(132, 40), tiles) }
 }
 
 fn stills() -> Stills {
