@@ -6,6 +6,8 @@ use tiny_skia::{Color, Paint, PathBuilder, Pixmap, PixmapPaint, Rect, Stroke, Tr
 
 const WIDTH: u32 = 1000;
 const PANEL: u32 = 170;
+/// One that stands alone.
+const ALONE: u32 = 430;
 const HEAD: u32 = 36;
 const FOOT: u32 = 34;
 const LEFT: f32 = 86.0;
@@ -46,8 +48,10 @@ pub struct Error(String);
 
 /// Draws the chart.
 pub fn png(chart: &Chart) -> Result<Vec<u8>, Error> {
-    let height = HEAD + PANEL * chart.panels.len().clamp(1, 20) as u32 + FOOT;
+    let panel = if chart.panels.len() == 1 { ALONE } else { PANEL };
+    let height = HEAD + panel * chart.panels.len().clamp(1, 20) as u32 + FOOT;
     let mut sheet = Sheet {
+        panel,
         pixels: Pixmap::new(WIDTH, height).ok_or_else(|| Error("it has no extent".into()))?,
         typesetter: Typesetter::new(&Fonts::bundled()),
     };
@@ -56,7 +60,7 @@ pub fn png(chart: &Chart) -> Result<Vec<u8>, Error> {
     let points = chart.panels.iter().flat_map(|panel| &panel.curves).flat_map(|curve| &curve.points);
     let (from, to) = extent(points.map(|(x, _)| *x));
     for (index, panel) in chart.panels.iter().take(20).enumerate() {
-        sheet.panel(panel, (from, to), (HEAD + PANEL * index as u32) as f32);
+        sheet.panel(panel, (from, to), (HEAD + sheet.panel * index as u32) as f32);
     }
     let foot = (height - FOOT) as f32 + 4.0;
     for mark in marks(from, to) {
@@ -67,6 +71,8 @@ pub fn png(chart: &Chart) -> Result<Vec<u8>, Error> {
 }
 
 struct Sheet {
+    /// Height of each.
+    panel: u32,
     pixels: Pixmap,
     typesetter: Typesetter,
 }
@@ -78,7 +84,7 @@ impl Sheet {
 
     fn panel(&mut self, panel: &Panel, span: (f64, f64), top: f32) {
         let (_, most) = extent(panel.curves.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).chain([0.0]));
-        let (upper, lower) = (top + GAP, top + PANEL as f32 - GAP);
+        let (upper, lower) = (top + GAP, top + self.panel as f32 - GAP);
         let place = |sheet: &Self, (x, y): (f64, f64)| (sheet.across(x, span), lower - (y.max(0.0) / most) as f32 * (lower - upper));
         for mark in marks(0.0, most) {
             let (_, y) = place(self, (span.0, mark));
@@ -101,7 +107,7 @@ impl Sheet {
         let mut paint = Paint::default();
         paint.set_color_rgba8(red, green, blue, 255);
         if let [(x, y)] = points {
-            if let Some(dot) = Rect::from_xywh(x - 1.5, y - 1.5, 3.0, 3.0) {
+            if let Some(dot) = Rect::from_xywh(x - 3.0, y - 3.0, 6.0, 6.0) {
                 self.pixels.fill_rect(dot, &paint, Transform::identity(), None);
             }
             return;

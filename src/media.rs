@@ -20,6 +20,8 @@ pub struct VideoIn {
     pub keyframe: bool,
     /// Display size before turning, where the unit carries it (keyframes).
     pub size: Option<mixdown_codecs::Size>,
+    /// What the unit says of itself is known to every decoder of the codec.
+    pub baseline: bool,
     /// False when pictures before this one were lost.
     pub contiguous: bool,
     pub orientation: Orientation,
@@ -35,8 +37,8 @@ pub struct Facts {
     pub codec: VideoCodec,
     /// As coded.
     pub size: mixdown_codecs::Size,
-    /// To be shown as it is, without a turn.
-    pub upright: bool,
+    /// To be shown as it is by whoever takes the codec: without a turn, of the baseline profile.
+    pub plain: bool,
     pub bitrate_bps: u32,
 }
 

@@ -1,8 +1,15 @@
 #!/bin/bash
 # ffmpeg: decode, scale, xstack, x264 ultrafast; one thread for each stage.
 . "$(dirname "$0")/lib.sh"
-command -v ffmpeg >/dev/null || missing "ffmpeg is not installed"
-ffmpeg -v error -encoders 2>/dev/null | grep -q libx264 || missing "ffmpeg has no libx264"
+need ffmpeg tail cat
+# All of it is read: a list that is cut off would end ffmpeg, and look like one without.
+encoders=$(ffmpeg -v error -encoders 2>&1) || missing "ffmpeg does not run: $(tail -n 1 <<<"$encoders")"
+[[ $encoders == *" libx264 "* ]] || missing "ffmpeg has no libx264"
+filters=$(ffmpeg -v error -filters 2>&1) || missing "ffmpeg does not run: $(tail -n 1 <<<"$filters")"
+for filter in scale xstack pad split; do
+  [[ $filters == *" $filter "* ]] || missing "ffmpeg has no filter $filter"
+done
+need_clips
 
 arguments=(-v error -nostdin -y -filter_complex_threads 1 -filter_threads 1)
 tiles="" stack="" places=""

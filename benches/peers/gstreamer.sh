@@ -1,10 +1,11 @@
 #!/bin/bash
 # GStreamer: decode, compositor, x264 ultrafast; one thread for each codec.
 . "$(dirname "$0")/lib.sh"
-command -v gst-launch-1.0 >/dev/null || missing "gst-launch-1.0 is not installed"
-for element in qtdemux h264parse avdec_h264 compositor x264enc; do
+need gst-launch-1.0 gst-inspect-1.0 tail cat
+for element in filesrc queue tee fakesink qtdemux h264parse avdec_h264 compositor x264enc; do
   gst-inspect-1.0 --exists "$element" || missing "GStreamer has no $element"
 done
+need_clips
 
 encoder="x264enc tune=zerolatency speed-preset=ultrafast bitrate=$KBPS key-int-max=3000 threads=1 bframes=0"
 encoder+=" ! video/x-h264,profile=baseline ! fakesink sync=false async=false"

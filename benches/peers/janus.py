@@ -64,7 +64,7 @@ class Janus:
                 return
             except OSError:
                 time.sleep(0.1)
-        missing("Janus did not start")
+        sys.exit("Janus did not start")
 
     def post(self, url: str, body: dict) -> dict:
         self.transactions += 1

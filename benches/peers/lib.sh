@@ -1,5 +1,5 @@
 # What the scripts of `mixdown bench --compare` share. They are given, in the environment:
-#   INPUTS    a folder with 0.mp4, 1.mp4, … (H.264), one for each sender
+#   INPUTS    a folder with 0.mp4, 1.mp4, … (H.264), one for each sender; or N.why, which says why N.mp4 is not there
 #   SENDERS   how many there are
 #   ENCODES   how often the grid is encoded
 #   MEDIA_S   seconds of media in each
@@ -10,6 +10,22 @@ export LC_ALL=C
 WIDTH=1280 HEIGHT=720 FPS=30 KBPS=1500
 
 missing() { echo "$*" >&2; exit 77; }
+
+# Each program that is named must be there.
+need() {
+  local program
+  for program in "$@"; do
+    command -v "$program" >/dev/null || missing "$program is not installed"
+  done
+}
+
+# So must the clip of each sender.
+need_clips() {
+  local i
+  for ((i = 0; i < SENDERS; i++)); do
+    [[ -s $INPUTS/$i.mp4 ]] || missing "$(cat "$INPUTS/$i.why" 2>/dev/null || echo "$i.mp4 is not there")"
+  done
+}
 
 # The grid: as many columns as rows, or one more; even tiles.
 columns=1

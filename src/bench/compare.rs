@@ -2,6 +2,7 @@
 //! the medians can be compared. The scripts (benches/peers) are part of this program; programs that are missing are left out.
 
 use super::Bench;
+use super::child;
 use super::clip::{Clip, FPS, SECONDS};
 use super::figures::percentile;
 use super::guard::Guard;
@@ -10,8 +11,9 @@ use super::setup::Setup;
 use crate::process;
 use mixdown_codecs::VideoCodec;
 use serde::Serialize;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::process::Command;
@@ -71,6 +73,12 @@ pub async fn run(bench: &Bench, setup: &Setup, rounds: u16) -> Result<Comparison
     if setup.rooms != 1 || (setup.sends_video() && (setup.codec != VideoCodec::H264 || setup.lines.len() != 1)) {
         return Err("--compare is for one room of senders of one size in H.264, or without cameras".into());
     }
+    if setup.sends_video() && !setup.is_plain() {
+        return Err(
+            "--compare is for a grid in one rendition, because the other programs make nothing else: leave out --renditions and --layout"
+                .into(),
+        );
+    }
     if bench.server.is_some() && bench.pid.is_none() {
         return Err("--compare needs --pid beside --server: there is nothing to compare without the server's processor time".into());
     }
@@ -114,8 +122,8 @@ fn contenders(setup: &Setup) -> Vec<Contender> {
         return vec![of("Janus AudioBridge", "python3", "janus.py", 0)];
     }
     vec![
-        of("ffmpeg, x264 ultrafast", "bash", "ffmpeg.sh", setup.renditions),
-        of("GStreamer, x264 ultrafast", "bash", "gstreamer.sh", setup.renditions),
+        of("ffmpeg, x264 ultrafast", "bash", "ffmpeg.sh", 1),
+        of("GStreamer, x264 ultrafast", "bash", "gstreamer.sh", 1),
         of(&format!("GStreamer, an encode for each of {} viewers", setup.viewers), "bash", "gstreamer.sh", setup.viewers),
     ]
 }
@@ -132,16 +140,12 @@ fn settle(mut entries: Vec<Entry>) -> Vec<Entry> {
 async fn turn(contender: &Contender, setup: &Setup, folder: &Path) -> Result<f64, String> {
     let program = process::find(contender.program).ok_or_else(|| format!("{} is not installed", contender.program))?;
     let media = if setup.sends_video() { SECONDS as u16 } else { setup.seconds };
-    let script = Command::new(program)
-        .arg(folder.join(contender.script))
-        .env("INPUTS", folder)
-        .env("SENDERS", setup.senders.to_string())
-        .env("ENCODES", contender.encodes.to_string())
-        .env("MEDIA_S", media.to_string())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(PATIENCE, script).await.map_err(|_| "took too long")?.map_err(|error| error.to_string())?;
+    let mut script = Command::new(program);
+    script.arg(folder.join(contender.script));
+    // What a script leaves when it is killed goes with the folder.
+    script.env("INPUTS", folder).env("TMPDIR", folder);
+    script.env("SENDERS", setup.senders.to_string()).env("ENCODES", contender.encodes.to_string()).env("MEDIA_S", media.to_string());
+    let output = child::output(script, PATIENCE).await?;
     let words = String::from_utf8_lossy(&output.stderr).lines().next_back().unwrap_or("failed without a word").to_owned();
     match output.status.code() {
         Some(0) => cost(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| "said nothing that is a cost".into()),
@@ -161,6 +165,13 @@ fn cost(line: &str) -> Option<f64> {
 struct Folder(PathBuf);
 
 impl Folder {
+    /// A new one that nobody else can read, under a name that nobody can have foreseen.
+    fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("mixdown-bench-{:032x}", rand::random::<u128>()));
+        DirBuilder::new().mode(0o700).create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
     fn path(&self) -> &Path {
         &self.0
     }
@@ -175,7 +186,7 @@ impl Drop for Folder {
 
 /// The scripts, and what the senders send as files that other programs read.
 async fn material(clips: &[Arc<Clip>]) -> Result<Folder, String> {
-    let folder = Folder(std::env::temp_dir().join(format!("mixdown-bench-{}", std::process::id())));
+    let folder = Folder::new()?;
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -188,7 +199,10 @@ async fn material(clips: &[Arc<Clip>]) -> Result<Folder, String> {
         let Some(layer) = clip.layers.first() else { continue };
         let pictures: Vec<u8> = layer.pictures.iter().flatten().flat_map(|(data, _)| data.to_vec()).collect();
         write(&format!("{number}.h264"), &pictures).map_err(failed)?;
-        wrap(folder.path(), number).await;
+        if let Err(why) = wrap(folder.path(), number).await {
+            // The scripts say so: it is theirs to do without.
+            write(&format!("{number}.why"), why.as_bytes()).map_err(failed)?;
+        }
     }
     Ok(folder)
 }
@@ -198,16 +212,21 @@ fn voice(clip: &Clip) -> Vec<u8> {
     clip.packets.iter().flat_map(|packet| [&(packet.len() as u16).to_be_bytes()[..], packet].concat()).collect()
 }
 
-/// H.264 in MP4, with times. Where ffmpeg is missing, the scripts say so.
-async fn wrap(folder: &Path, number: usize) {
-    let Some(ffmpeg) = process::find("ffmpeg") else { return };
+/// H.264 in MP4, with times.
+async fn wrap(folder: &Path, number: usize) -> Result<(), String> {
+    let ffmpeg = process::find("ffmpeg").ok_or("ffmpeg, which makes the clips, is not installed")?;
     let file = |end: &str| folder.join(format!("{number}.{end}"));
     let mut command = Command::new(ffmpeg);
     command.args(["-v", "error", "-nostdin", "-y", "-framerate", &FPS.to_string(), "-f", "h264", "-i"]).arg(file("h264"));
-    command.args(["-c", "copy"]).arg(file("mp4")).stdin(Stdio::null()).kill_on_drop(true);
-    if let Err(error) = command.status().await {
-        tracing::debug!(%error, "no clip for other programs");
+    command.args(["-c", "copy"]).arg(file("mp4"));
+    let output = child::output(command, PATIENCE).await?;
+    if output.status.success() {
+        return Ok(());
     }
+    // Half a file is none.
+    let _ = std::fs::remove_file(file("mp4"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("ffmpeg makes no clip: {}", said.lines().next().unwrap_or("it says nothing")))
 }
 
 #[cfg(test)]
@@ -235,6 +254,41 @@ mod tests {
         assert_eq!(turn(&contender("good.sh"), &setup, folder.path()).await, Ok(500.0));
         let missing = Contender { program: "no-such-program", ..contender("good.sh") };
         assert_eq!(turn(&missing, &setup, folder.path()).await, Err("no-such-program is not installed".into()));
+    }
+
+    #[test]
+    fn a_folder_is_new_private_and_gone_afterwards() {
+        use std::os::unix::fs::PermissionsExt;
+        let (one, other) = (Folder::new().unwrap(), Folder::new().unwrap());
+        assert_ne!(one.path(), other.path());
+        assert_eq!(std::fs::metadata(one.path()).unwrap().permissions().mode() & 0o777, 0o700);
+        let path = one.path().to_owned();
+        drop(one);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn what_ffmpeg_cannot_wrap_is_said_and_leaves_no_clip() {
+        let folder = Folder::new().unwrap();
+        std::fs::write(folder.path().join("0.h264"), "nonsense").unwrap();
+        let why = wrap(folder.path(), 0).await.unwrap_err();
+        assert!(why.contains("ffmpeg") && !folder.path().join("0.mp4").exists(), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_clip_that_is_missing_is_named_by_the_scripts() {
+        if process::find("bash").is_none() {
+            println!("skipped: bash is not installed");
+            return;
+        }
+        let folder = material(&[]).await.unwrap();
+        std::fs::write(folder.path().join("1.why"), "ffmpeg makes no clip: no reason").unwrap();
+        std::fs::write(folder.path().join("0.mp4"), "a clip").unwrap();
+        for contender in contenders(&setup("--senders 2")) {
+            let reason = turn(&contender, &setup("--senders 2"), folder.path()).await.unwrap_err();
+            let lacks = ["is not installed", "has no", "ffmpeg makes no clip: no reason"];
+            assert!(lacks.iter().any(|lack| reason.contains(lack)) && !reason.starts_with("failed"), "{reason}");
+        }
     }
 
     #[tokio::test]

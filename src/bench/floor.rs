@@ -1,11 +1,10 @@
 //! The floor: what the codecs alone would cost on this machine. One thread decodes the senders' pictures, scales each into a grid
-//! and encodes that, as often as there are renditions; no network, no clock, no sound. The server is compared with this.
+//! and encodes that once; no network, no clock, no sound. A server that does the same is compared with this.
 
 use super::clip::{Clip, FPS};
 use mixdown_codecs::{EncoderConfig, FramePool, Intra, Size, VideoCodec, VideoDecoder, gate::Limits, video};
 use mixdown_layouts::draw::{Canvas, Picture, Pictures};
-use mixdown_layouts::scene::TileSource;
-use mixdown_layouts::{Fit, PersonId, Rect, Scene, SourceId, Tile};
+use mixdown_layouts::{Rect, Scene, SourceId, Tile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +16,7 @@ const PICTURES: usize = 150;
 
 /// Milliseconds of processor time per second of the conference; `None`: there is nothing to measure with. `simulcast` senders
 /// are decoded in the size nearest to their tile. Takes seconds: not for a media thread.
-pub fn cost(clips: &[Arc<Clip>], codec: VideoCodec, encodes: usize) -> Option<f64> {
+pub fn cost(clips: &[Arc<Clip>], codec: VideoCodec) -> Option<f64> {
     let scene = grid(clips.len());
     let tile = scene.tiles.first()?.rect.height;
     let layers: Vec<_> = clips.iter().map(|clip| clip.layer_for(tile)).collect::<Option<_>>()?;
@@ -25,7 +24,7 @@ pub fn cost(clips: &[Arc<Clip>], codec: VideoCodec, encodes: usize) -> Option<f6
     let mut decoders: Vec<Box<dyn VideoDecoder>> = layers.iter().map(|_| decoder()).collect::<Option<_>>()?;
     let mut pools: Vec<FramePool> = layers.iter().map(|_| FramePool::default()).collect();
     let settings = EncoderConfig { size: CANVAS, fps: FPS, bitrate_bps: COMPOSITE_BPS, screen: false, layered: false };
-    let mut encoders = (0..encodes).map(|_| video::encoder(codec, settings)?.ok()).collect::<Option<Vec<_>>>()?;
+    let mut encoder = video::encoder(codec, settings)?.ok()?;
     let (mut canvas, mut shown) = (Canvas::new(CANVAS), Shown::default());
     let begin = thread_time()?;
     for n in 0..PICTURES {
@@ -37,9 +36,7 @@ pub fn cost(clips: &[Arc<Clip>], codec: VideoCodec, encodes: usize) -> Option<f6
             }
         }
         canvas.draw(&scene, &shown);
-        for encoder in &mut encoders {
-            encoder.encode(canvas.frame(), n as u64 * 1000 / u64::from(FPS), Intra::Auto).ok()?;
-        }
+        encoder.encode(canvas.frame(), n as u64 * 1000 / u64::from(FPS), Intra::Auto).ok()?;
     }
     Some((thread_time()? - begin).as_secs_f64() * 1000.0 * f64::from(FPS) / PICTURES as f64)
 }
@@ -61,28 +58,8 @@ fn columns(people: usize) -> usize {
 fn grid(people: usize) -> Scene {
     let side = columns(people) as u32;
     let (width, height) = ((CANVAS.width / side) & !1, (CANVAS.height / side) & !1);
-    let tile = |n: u32| Tile {
-        person: PersonId(u64::from(n)),
-        kind: TileSource::Camera,
-        source: Some(SourceId(u64::from(n))),
-        rect: Rect::new(n % side * width, n / side * height, width, height),
-        fit: Fit::Cover,
-        name: String::new(),
-        muted: false,
-        speaking: false,
-        min_fps: 0,
-        opacity: u8::MAX,
-        moving: false,
-    };
-    Scene {
-        canvas: CANVAS,
-        background: [0; 3],
-        tiles: (0..people as u32).map(tile).collect(),
-        overflow: 0,
-        labels: false,
-        transition: mixdown_layouts::layout::Transition::default(),
-        overlays: Vec::new(),
-    }
+    let tile = |n: u32| Tile::plain(n.into(), Rect::new(n % side * width, n / side * height, width, height));
+    Scene::plain(CANVAS, (0..people as u32).map(tile).collect())
 }
 
 /// Processor time of this thread as the kernel counts it.

@@ -153,11 +153,10 @@ mod tests {
     #[test]
     fn what_cannot_be_checked_says_why_and_what_was_never_sent_is_not_asked_for() {
         let unchecked = |why: &str| Why::Unchecked(why.into());
-        let guards =
-            judge(&Evidence { psnr: Err(unchecked("ffmpeg is not installed")), skew: Err(unchecked("nobody talks")), ..good() });
+        let guards = judge(&Evidence { psnr: Err(unchecked("ffmpeg is not installed")), skew: Err(unchecked("nobody talks")), ..good() });
         assert!(broken(&guards).is_none());
-        let unchecked: Vec<_> = guards.iter().filter(|guard| guard.held.is_none()).map(|guard| guard.note.as_str()).collect();
-        assert_eq!(unchecked, ["ffmpeg is not installed", "nobody talks"]);
+        let notes: Vec<_> = guards.iter().filter(|guard| guard.held.is_none()).map(|guard| guard.note.as_str()).collect();
+        assert_eq!(notes, ["ffmpeg is not installed", "nobody talks"]);
         assert!(guards[2].to_string().contains("unchecked (ffmpeg is not installed)"));
         let sound = judge(&Evidence { video: false, ..good() });
         assert_eq!(sound.iter().map(|guard| guard.name).collect::<Vec<_>>(), ["beeps heard per second", "audio packets missing"]);

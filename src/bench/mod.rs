@@ -5,12 +5,14 @@
 //! guards: see [`guard`].
 //!
 //! * PURE: [`setup`], [`sender`], [`viewer`], [`figures`], [`guard`], [`ramp`], [`chart`], [`ivf`].
-//! * Codecs and files: [`clip`], [`material`], [`quality`], [`floor`], [`compare`], which runs other programs.
-//! * TOKIO: [`mod@run`] is one run, [`meter`] reads the server, and this file starts it.
+//! * Codecs and files: [`clip`], [`material`], [`quality`], [`floor`].
+//! * TOKIO: [`mod@run`] is one run, [`meter`] reads the server, [`compare`] lets other programs do the same as a [`child`], and this file
+//!   starts it all.
 //!
 //! `mixdown demo --report` is one fixed run of it.
 
 mod chart;
+mod child;
 mod clip;
 mod compare;
 mod figures;
@@ -36,11 +38,15 @@ use clip::Clip;
 use indicatif::{ProgressBar, ProgressStyle};
 use material::Wanted;
 use meter::Meter;
-use run::Run;
+use run::{Error, Run};
 use setup::{Axis, Setup};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What a shell says of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 
 /// The server of a bench takes as many as are sent, and keeps nothing.
 const SERVER: [(&str, &str); 5] = [
@@ -56,10 +62,27 @@ const SERVER: [(&str, &str); 5] = [
 /// # Errors
 /// In words: what could not be measured, and why.
 pub async fn run(args: Args) -> Result<bool, String> {
+    args.check()?;
     let bench = Bench::new(&args);
-    let outcome = Box::pin(bench.all(&args)).await;
+    let outcome = tokio::select! {
+        outcome = Box::pin(bench.all(&args)) => Some(outcome),
+        () = interrupted() => None,
+    };
     bench.bar.finish_and_clear();
-    outcome
+    // By now all that was started has been killed. The runtime would wait for clips that are still being coded.
+    outcome.unwrap_or_else(|| std::process::exit(INTERRUPTED))
+}
+
+/// Other programs are in process groups of their own: a Ctrl-C reaches this one alone, which ends them.
+async fn interrupted() {
+    let (Ok(mut end), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = end.recv() => {}
+        _ = hangup.recv() => {}
+    }
 }
 
 /// `mixdown demo --report`: one room on a server of its own, its figures beside their goals.
@@ -72,6 +95,7 @@ pub async fn report(args: &demo::Args) -> Result<(), String> {
         senders: args.senders,
         viewers: args.viewers,
         talkers: args.senders,
+        most_talkers: args.senders,
         layout: "grid".into(),
         codec: args.codec,
         lines: vec![360],
@@ -126,14 +150,16 @@ impl Bench {
     }
 
     /// One run, on a server of its own where none is given.
-    async fn once(&self, setup: &Setup) -> Result<Run, String> {
+    async fn once(&self, setup: &Setup) -> Result<Run, Error> {
         let clips = self.clips(setup).await?;
         self.with(setup, &clips).await
     }
 
-    async fn with(&self, setup: &Setup, clips: &[Arc<Clip>]) -> Result<Run, String> {
+    async fn with(&self, setup: &Setup, clips: &[Arc<Clip>]) -> Result<Run, Error> {
+        // A server that somebody uses has rooms of the same name neither from him nor from another run.
+        let rooms = format!("bench-{:08x}", rand::random::<u32>());
         let target = |address: &str| {
-            let target = Target::new(address, Some("bench-1")).map_err(|error| error.to_string())?;
+            let target = Target::new(address, Some(&rooms)).map_err(|error| error.to_string())?;
             Ok::<_, String>(Target { token: self.token.clone(), ..target })
         };
         if let Some(address) = &self.server {
@@ -158,7 +184,7 @@ impl Bench {
         coding.await.map_err(|error| error.to_string())?
     }
 
-    /// Adds until a guard breaks.
+    /// Adds until a guard breaks or the server is full; what fails for another reason ends it.
     async fn ramp(&self, setup: &Setup, axis: Axis, json: bool) -> Result<bool, String> {
         let mut ramp = ramp::Ramp::new(setup.count(axis), axis.most());
         let (mut runs, mut clips) = (Vec::new(), Vec::<Arc<Clip>>::new());
@@ -168,6 +194,9 @@ impl Bench {
                 clips = self.clips(&setup).await?;
             }
             let run = Box::pin(self.with(&setup, &clips)).await;
+            if let Err(Error::Failed(why)) = &run {
+                return Err(format!("with {count} {}: {why}", axis.name()));
+            }
             ramp.report(run.as_ref().is_ok_and(|run| run.held));
             let step = print::Step::of(count, run);
             if !json {

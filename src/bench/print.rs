@@ -5,7 +5,7 @@ use super::compare::Comparison;
 use super::figures;
 use super::guard::{self, Guard};
 use super::ramp::Ramp;
-use super::run::Run;
+use super::run::{Error, Run};
 use super::setup::Axis;
 use super::sweep::Sweep;
 use serde::Serialize;
@@ -24,15 +24,16 @@ pub struct Step {
 }
 
 impl Step {
-    pub fn of(count: u16, run: Result<Run, String>) -> Self {
+    pub fn of(count: u16, run: Result<Run, Error>) -> Self {
         match run {
             Ok(run) => Self { count, broke: guard::broken(&run.guards).map(said).unwrap_or_default(), run: Some(run) },
-            Err(error) => Self { count, broke: error, run: None },
+            Err(error) => Self { count, broke: error.to_string(), run: None },
         }
     }
 }
 
-fn said(guard: &Guard) -> String {
+/// What a broken guard says.
+pub fn said(guard: &Guard) -> String {
     let value = guard.value.map_or_else(|| guard.note.clone(), |value| format!("{value:.2}"));
     format!("{}: {value}, not {}", guard.name, guard.limit)
 }
@@ -169,9 +170,9 @@ pub fn sweeps(sweeps: &[Sweep], json: bool) -> Result<bool, String> {
         let mut text = heading("scaling");
         for sweep in sweeps {
             let _ = writeln!(text, "\n{}: {}", sweep.axis.name(), sweep.file.display());
-            for Point { count, cpu_ms, held } in &sweep.points {
-                let verdict = if *held { "" } else { "a guard broke" };
-                let _ = writeln!(text, "{:>7} {cpu_ms:>9.0} ms per second  {verdict}", count);
+            for Point { count, cpu_ms, broke } in &sweep.points {
+                let cpu = cpu_ms.map_or_else(|| "-".into(), |ms| format!("{ms:.0}"));
+                let _ = writeln!(text, "{}", format!("{count:>7} {cpu:>9} ms per second  {broke}").trim_end());
             }
             if let Some(slope) = sweep.slope {
                 let _ = writeln!(text, "{slope:>17.1} ms for each one more");
@@ -180,12 +181,12 @@ pub fn sweeps(sweeps: &[Sweep], json: bool) -> Result<bool, String> {
         text
     };
     print(json, || whole(machine(), json!({"curves": sweeps})), text);
-    Ok(sweeps.iter().all(|sweep| sweep.points.iter().all(|point| point.held)))
+    Ok(sweeps.iter().all(|sweep| sweep.points.iter().all(Point::held)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::guard::{Evidence, judge};
+    use super::super::guard::{Evidence, Why, judge};
     use super::super::setup::tests::setup;
     use super::*;
 
@@ -196,7 +197,8 @@ mod tests {
             missed: Some(0.0),
             audio_gaps: Some(0.0),
             skew: Ok(1.0),
-            psnr: Err("ffmpeg is not installed".into()),
+            beeps: Ok(3.0),
+            psnr: Err(Why::Unchecked("ffmpeg is not installed".into())),
         };
         let guards = judge(&evidence);
         let held = guard::broken(&guards).is_none();
@@ -227,7 +229,7 @@ mod tests {
     fn a_step_names_the_guard_or_what_the_server_said() {
         assert_eq!(Step::of(3, Ok(a_run(28.0))).broke, "frame rate: 28.00, not 30 ± 1 %");
         assert_eq!(Step::of(3, Ok(a_run(30.0))).broke, "");
-        let value = json!(Step::of(3, Err("503: full".into())));
+        let value = json!(Step::of(3, Err(Error::Full("503: full".into()))));
         assert_eq!(value, json!({"count": 3, "broke": "503: full"}));
     }
 }

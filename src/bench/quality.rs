@@ -9,8 +9,7 @@ use super::viewer::{SAMPLES, Sample};
 use crate::process;
 use mixdown_codecs::{FramePool, I420Frame, Size, VideoCodec, gate::Limits, video};
 use mixdown_layouts::draw::{Canvas, Picture, Pictures};
-use mixdown_layouts::scene::TileSource;
-use mixdown_layouts::{Fit, PersonId, Rect, Scene, SourceId, Tile};
+use mixdown_layouts::{Rect, Scene, SourceId, Tile};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -87,28 +86,7 @@ impl Pictures for One {
 }
 
 fn paint(painter: &mut Canvas, picture: &Arc<I420Frame>, sequence: usize, onto: &mut I420Frame, rect: Rect) {
-    let tile = Tile {
-        person: PersonId(0),
-        kind: TileSource::Camera,
-        source: Some(SourceId(0)),
-        rect: Rect::new(0, 0, rect.width, rect.height),
-        fit: Fit::Cover,
-        name: String::new(),
-        muted: false,
-        speaking: false,
-        min_fps: 0,
-        opacity: u8::MAX,
-        moving: false,
-    };
-    let scene = Scene {
-        canvas: rect.size(),
-        background: [0; 3],
-        tiles: vec![tile],
-        overflow: 0,
-        labels: false,
-        transition: mixdown_layouts::layout::Transition::default(),
-        overlays: Vec::new(),
-    };
+    let scene = Scene::plain(rect.size(), vec![Tile::plain(0, Rect::new(0, 0, rect.width, rect.height))]);
     let (frame, sequence) = (Arc::clone(picture), sequence as u64 + 1);
     painter.draw(&scene, &One(Picture { frame, sequence, quarter_turns: 0, flip: false, scaled: None }));
     blit(painter.frame(), onto, rect);

@@ -4,7 +4,7 @@
 
 use super::clip::{Clip, FPS};
 use super::figures::{self, Row, Window, percentile};
-use super::guard::{self, Evidence, Guard};
+use super::guard::{self, Evidence, Guard, Why};
 use super::meter::{Cost, Meter};
 use super::sender::Sender;
 use super::setup::Setup;
@@ -25,6 +25,40 @@ const SETTLE: Duration = Duration::from_secs(4);
 const MORE_SECONDS: u64 = 15;
 /// A server that takes only so many joins per second, or is starting, is asked again.
 const TRIES: usize = 5;
+/// For a room to go.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a run came to nothing.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// The server takes nobody more: less may do.
+    #[error("{0}")]
+    Full(String),
+    /// It would be the same with less.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<String> for Error {
+    fn from(words: String) -> Self {
+        Self::Failed(words)
+    }
+}
+
+impl From<Error> for String {
+    fn from(error: Error) -> Self {
+        error.to_string()
+    }
+}
+
+/// What the server said to `what` was wanted of it.
+fn refused(what: &str, error: &signalling::Error) -> Error {
+    let words = format!("{what}: {error}");
+    match error {
+        signalling::Error::Refused { status: 503 | 507, .. } => Error::Full(words),
+        _ => Error::Failed(words),
+    }
+}
 
 /// What came of one run.
 #[derive(Debug, Clone, Serialize)]
@@ -38,7 +72,7 @@ pub struct Run {
     pub stages: BTreeMap<String, f64>,
     /// Processor milliseconds per second of the server; `None`: not known.
     pub cpu_ms: Option<f64>,
-    /// Of a bare loop of the codecs that does the same; `None`: there is no picture.
+    /// Of a bare loop of the codecs that does the same; `None`: there is no picture, or it is no grid that is encoded once.
     pub floor_ms: Option<f64>,
 }
 
@@ -56,28 +90,55 @@ struct Measured {
     rooms: Vec<Room>,
 }
 
-/// Runs `setup` against the server. A guard that breaks is no error.
+/// Runs `setup` against the server, in rooms whose names begin with that of the meter's target and which are gone afterwards. A guard
+/// that breaks is no error.
 ///
 /// # Errors
-/// In words: the server refuses somebody, or is gone.
-pub async fn run(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &ProgressBar) -> Result<Run, String> {
+/// The server refuses somebody, or is gone.
+pub async fn run(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &ProgressBar) -> Result<Run, Error> {
     let clips: Vec<_> = clips.iter().take(usize::from(setup.senders)).cloned().collect();
     let more = if setup.more_viewers > 0 { 3 * MORE_SECONDS + 2 * SETTLE.as_secs() } else { 0 };
     bar.set_length(SETTLE.as_secs() + u64::from(setup.seconds) + more);
     bar.set_position(0);
-    let measured = Box::pin(measure(setup, meter, &clips, bar)).await?;
+    let mut made = Vec::new();
+    let measured = Box::pin(measure(setup, meter, &clips, bar, &mut made)).await;
+    clear(&made, bar).await;
+    let measured = measured?;
     bar.set_message("looking at the quality");
     let setup = setup.clone();
     // Minutes of decoding in the worst case, which is nothing for a thread of the runtime.
-    tokio::task::spawn_blocking(move || account(setup, &measured, &clips)).await.map_err(|error| error.to_string())
+    Ok(tokio::task::spawn_blocking(move || account(setup, &measured, &clips)).await.map_err(|error| error.to_string())?)
 }
 
-async fn measure(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &ProgressBar) -> Result<Measured, String> {
+/// Ends the rooms, and with them whoever is still in one.
+async fn clear(made: &[Target], bar: &ProgressBar) {
+    for target in made {
+        if let Err(error) = remove(target).await {
+            bar.println(format!("room {} stays behind: {error}", target.room));
+        }
+    }
+}
+
+async fn remove(target: &Target) -> Result<(), String> {
+    let url = target.base.join(&format!("v1/rooms/{}", target.room)).map_err(|error| error.to_string())?;
+    // Never through a proxy of the environment, as those who joined.
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().map_err(|error| error.to_string())?;
+    let request = match &target.token {
+        Some(token) => client.delete(url).bearer_auth(token),
+        None => client.delete(url),
+    };
+    let status = request.send().await.map_err(|error| error.to_string())?.status();
+    // It may have gone with the last who left.
+    if status.is_success() || status == reqwest::StatusCode::NOT_FOUND { Ok(()) } else { Err(status.to_string()) }
+}
+
+async fn measure(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &ProgressBar, made: &mut Vec<Target>) -> Result<Measured, Error> {
     let idle = meter.read().await.usage;
     let mut rooms = Vec::new();
     for number in 0..setup.rooms {
         bar.set_message(format!("{setup}: joining room {}", number + 1));
-        let target = Target { room: format!("bench-{}", number + 1), ..meter.target.clone() };
+        let target = Target { room: format!("{}-{}", meter.target.room, number + 1), ..meter.target.clone() };
+        made.push(target.clone());
         prepare(&target, setup).await?;
         rooms.push((target.clone(), senders(&target, setup, clips, number).await?, Vec::new()));
     }
@@ -96,7 +157,7 @@ async fn measure(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &Progre
     pass(Duration::from_secs(setup.seconds.into()), &format!("{setup}: measuring"), bar).await;
     let after = meter.read().await;
     if meter.pid.is_some() && after.usage.is_none() {
-        return Err("the server has ended".into());
+        return Err(Error::Failed("the server has ended".into()));
     }
     let per_viewer = match rooms.first() {
         Some((target, ..)) if setup.more_viewers > 0 => more_viewers(setup, meter, target, bar).await?,
@@ -112,15 +173,15 @@ async fn measure(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &Progre
 }
 
 /// Makes the room, with tiles that show pictures and nothing else.
-async fn prepare(target: &Target, setup: &Setup) -> Result<(), String> {
+async fn prepare(target: &Target, setup: &Setup) -> Result<(), Error> {
     let layout = serde_json::json!({"type": setup.layout, "fit": "cover", "labels": false, "active_speaker": {"border": false}});
     let path = format!("v1/rooms/{}", target.room);
     let url = target.base.join(&path).map_err(|error| error.to_string())?;
     let room = serde_json::json!({"layout": layout});
-    signalling::put(url, target.token.as_deref(), &room).await.map_err(|error| format!("PUT /{path}: {error}"))
+    signalling::put(url, target.token.as_deref(), &room).await.map_err(|error| refused(&format!("PUT /{path}"), &error))
 }
 
-async fn senders(target: &Target, setup: &Setup, clips: &[Arc<Clip>], room: u16) -> Result<Vec<Session<Sender>>, String> {
+async fn senders(target: &Target, setup: &Setup, clips: &[Arc<Clip>], room: u16) -> Result<Vec<Session<Sender>>, Error> {
     let mut senders = Vec::new();
     for (number, clip) in clips.iter().enumerate() {
         // Their pictures come at different moments of a tick, in each room at others.
@@ -131,12 +192,12 @@ async fn senders(target: &Target, setup: &Setup, clips: &[Arc<Clip>], room: u16)
     Ok(senders)
 }
 
-async fn watch(target: &Target, setup: &Setup, number: u16, script: Viewer) -> Result<Session<Viewer>, String> {
+async fn watch(target: &Target, setup: &Setup, number: u16, script: Viewer) -> Result<Session<Viewer>, Error> {
     let (config, wish) = setup.receiving(number);
     let mut script = Some(script);
     let session = join(target, &format!("Viewer {number}"), config, || script.take().unwrap_or_else(Viewer::counting)).await?;
     if let Some(wish) = wish {
-        session.resource().patch(&wish).await.map_err(|error| format!("viewer {number} cannot ask for {wish}: {error}"))?;
+        session.resource().patch(&wish).await.map_err(|error| refused(&format!("viewer {number} cannot ask for {wish}"), &error))?;
     }
     Ok(session)
 }
@@ -146,7 +207,7 @@ async fn join<S: Script + 'static>(
     name: &str,
     config: Config,
     mut script: impl FnMut() -> S,
-) -> Result<Session<S>, String> {
+) -> Result<Session<S>, Error> {
     let target = Target { name: Some(name.into()), ..target.clone() };
     let mut tries = 0;
     loop {
@@ -156,7 +217,13 @@ async fn join<S: Script + 'static>(
             Err(session::Error::Signalling(signalling::Error::Refused { status: 429, .. })) if tries < TRIES => {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            Err(error) => return Err(format!("{name} cannot join {}: {error}", target.room)),
+            Err(error) => {
+                let what = format!("{name} cannot join {}", target.room);
+                return Err(match &error {
+                    session::Error::Signalling(error) => refused(&what, error),
+                    error => Error::Failed(format!("{what}: {error}")),
+                });
+            }
         }
     }
 }
@@ -179,7 +246,7 @@ async fn pass(duration: Duration, what: &str, bar: &ProgressBar) {
 
 /// Processor milliseconds per second that one more viewer costs: many are added, because what a room costs varies by more than
 /// one of them costs, and what it costs without them is measured before and after.
-async fn more_viewers(setup: &Setup, meter: &Meter, target: &Target, bar: &ProgressBar) -> Result<Option<f64>, String> {
+async fn more_viewers(setup: &Setup, meter: &Meter, target: &Target, bar: &ProgressBar) -> Result<Option<f64>, Error> {
     let load = async |what: &str| {
         let before = meter.read().await;
         pass(Duration::from_secs(MORE_SECONDS), what, bar).await;
@@ -201,10 +268,12 @@ async fn more_viewers(setup: &Setup, meter: &Meter, target: &Target, bar: &Progr
 
 /// From what was noted to figures and guards.
 fn account(setup: Setup, measured: &Measured, clips: &[Arc<Clip>]) -> Run {
-    let quality = if setup.sends_video() { look(&setup, measured, clips) } else { Err("there are no pictures".into()) };
+    let quality = if setup.sends_video() { look(&setup, measured, clips) } else { Err(Why::Unchecked("there are no pictures".into())) };
     let evidence = evidence(&setup, measured, quality);
     let guards = guard::judge(&evidence);
-    let floor_ms = setup.sends_video().then(|| floor::cost(clips, setup.codec, setup.renditions.into())).flatten();
+    // Renditions are of all sizes and layouts of all shapes; the loop makes one grid, and a ratio to another work would be none.
+    let comparable = setup.sends_video() && setup.is_plain();
+    let floor_ms = comparable.then(|| floor::cost(clips, setup.codec)).flatten();
     let floor_ms = floor_ms.map(|ms| ms * f64::from(setup.rooms));
     let figures = rows(&setup, measured, clips, &evidence, floor_ms);
     let held = guard::broken(&guards).is_none();
@@ -212,12 +281,39 @@ fn account(setup: Setup, measured: &Measured, clips: &[Arc<Clip>]) -> Run {
     Run { setup, figures, guards, held, stages, cpu_ms, floor_ms }
 }
 
-fn look(setup: &Setup, measured: &Measured, clips: &[Arc<Clip>]) -> Result<(f64, f64), String> {
+fn look(setup: &Setup, measured: &Measured, clips: &[Arc<Clip>]) -> Result<(f64, f64), Why> {
     let reader = measured.rooms.iter().flat_map(|room| &room.viewers).find_map(|viewer| viewer.reader.as_ref());
-    quality::compare(&reader.ok_or("nobody decoded")?.samples, clips, setup.codec)
+    quality::compare(&reader.ok_or_else(nobody)?.samples, clips, setup.codec)
 }
 
-fn evidence(setup: &Setup, m: &Measured, psnr: Result<(f64, f64), String>) -> Evidence {
+fn nobody() -> Why {
+    Why::Unread("the viewer who reads was lost".into())
+}
+
+/// Skew and beeps per second, as the first room's reading viewer has them. Where somebody talks, both can be read.
+fn read(setup: &Setup, m: &Measured) -> (Result<f64, Why>, Result<f64, Why>) {
+    if setup.talkers == 0 {
+        let why = Why::Unchecked("nobody talks".into());
+        return (Err(why.clone()), Err(why));
+    }
+    let reader = m.rooms.first().and_then(|room| Some((room, room.viewers.iter().find_map(|viewer| viewer.reader.as_ref())?)));
+    let Some((room, reader)) = reader else { return (Err(nobody()), Err(nobody())) };
+    let pictures = figures::video_latency(&room.senders, reader, m.window).len();
+    let beeps = figures::audio_latency(&room.senders, reader, m.window).len();
+    let unread = || {
+        Why::Unread(match (pictures, beeps) {
+            (0, 0) => "no marker was read and no beep was heard".into(),
+            (0, _) => "no marker was read".into(),
+            _ => "no beep was heard".into(),
+        })
+    };
+    let skew = figures::skew(&room.senders, reader, m.window).ok_or_else(unread);
+    let silent = || Why::Unread("no beep was heard".into());
+    let seconds = m.window.to.saturating_duration_since(m.window.from).as_secs_f64().max(0.001);
+    (skew, (beeps > 0).then_some(beeps as f64 / seconds).ok_or_else(silent))
+}
+
+fn evidence(setup: &Setup, m: &Measured, psnr: Result<(f64, f64), Why>) -> Evidence {
     let viewers = || m.rooms.iter().flat_map(|room| &room.viewers);
     let expected = usize::from(setup.rooms) * usize::from(setup.viewers);
     let received: Vec<_> = viewers().filter_map(|viewer| figures::reception(&viewer.counts, m.window, FPS)).collect();
@@ -225,16 +321,14 @@ fn evidence(setup: &Setup, m: &Measured, psnr: Result<(f64, f64), String>) -> Ev
     let extreme = |choose: fn(f64, f64) -> f64| complete?.iter().map(|reception| reception.fps).reduce(choose);
     let unseen = complete.and_then(|all| all.iter().map(|reception| 100.0 * reception.missed).reduce(f64::max));
     let gaps: Vec<_> = viewers().filter_map(|viewer| figures::audio_gaps(&viewer.counts, m.window)).collect();
-    let skew = match m.rooms.first().and_then(|room| Some((room, room.viewers.iter().find_map(|viewer| viewer.reader.as_ref())?))) {
-        Some((room, reader)) => figures::skew(&room.senders, reader, m.window).ok_or("no beep or no marker was read"),
-        None => Err("nobody decoded"),
-    };
+    let (skew, beeps) = read(setup, m);
     Evidence {
         video: setup.sends_video(),
         fps: extreme(f64::min).zip(extreme(f64::max)),
         missed: unseen.map(|unseen| unseen.max(m.cost.missed.unwrap_or(0.0))),
         audio_gaps: (gaps.len() == expected).then(|| gaps.iter().copied().max().unwrap_or(0) as f64),
         skew,
+        beeps,
         psnr,
     }
 }
@@ -308,12 +402,12 @@ fn costs(setup: &Setup, m: &Measured, floor_ms: Option<f64>) -> Vec<Row> {
     let grown = m.cost.resident_bytes.zip(m.idle).map(|(now, idle)| now.saturating_sub(idle.resident_bytes) as f64 / f64::from(1 << 20));
     let mut rows = vec![Row::plain("processor time per second", "ms", m.cost.cpu_ms)];
     if setup.sends_video() {
-        let ratio = m.cost.cpu_ms.zip(floor_ms).map(|(cpu, floor)| cpu / floor);
-        rows.extend([
-            Row::plain("of that, a bare loop of the codecs would take", "ms", floor_ms),
-            Row::judged("ratio of the two", "×", ratio, "≤ 1.6 of the floor", |ratio| ratio <= 1.6),
-            Row::plain("feeds per encode", "", m.cost.sharing),
-        ]);
+        if setup.is_plain() {
+            let ratio = m.cost.cpu_ms.zip(floor_ms).map(|(cpu, floor)| cpu / floor);
+            rows.push(Row::plain("of that, a bare loop of the codecs would take", "ms", floor_ms));
+            rows.push(Row::judged("ratio of the two", "×", ratio, "≤ 1.6 of the floor", |ratio| ratio <= 1.6));
+        }
+        rows.push(Row::plain("feeds per encode", "", m.cost.sharing));
     }
     rows.push(Row::judged("memory per sender", "MiB", grown.map(|mib| mib / people), "≤ 12 MiB", |mib| mib <= 12.0));
     if setup.more_viewers > 0 {
@@ -329,12 +423,14 @@ mod tests {
 
     #[test]
     fn the_rows_of_an_empty_run_say_that_nothing_was_measured_and_its_guards_break() {
-        let reading = super::super::meter::Reading { at: clock::now(), usage: None, metrics: String::new() };
+        let reading = super::super::meter::Reading { at: clock::now(), usage: None, metrics: None };
         let window = Window { from: reading.at, to: reading.at + Duration::from_secs(1) };
         let cost = Cost::between(&reading, &reading);
         let rooms = vec![Room { senders: Vec::new(), viewers: vec![Viewer::reading(1, None)] }];
         let measured = Measured { window, cost, idle: None, per_viewer: None, rooms };
         let run = account(setup("--viewers 1"), &measured, &[]);
+        let broken: Vec<_> = run.guards.iter().filter(|guard| guard.held == Some(false)).map(|guard| guard.name).collect();
+        assert_eq!(broken, run.guards.iter().map(|guard| guard.name).collect::<Vec<_>>(), "a server that shows and says nothing");
         let counted = ["pictures after lost ones", "people seen going back in time"];
         let counts = |row: &Row| row.name.ends_with("read") || counted.contains(&row.name);
         assert!(run.figures.iter().filter(|row| !counts(row)).all(|row| row.value.is_none()), "{}", figures::table(&run.figures));
@@ -342,5 +438,23 @@ mod tests {
         assert_eq!(guard::broken(&run.guards).map(|guard| guard.name), Some("frame rate"));
         let sound = account(setup("--audio-only --viewers 1"), &measured, &[]);
         assert!(sound.figures.iter().all(|row| !row.name.contains("picture")), "{}", figures::table(&sound.figures));
+        assert_eq!(guard::broken(&sound.guards).map(|guard| guard.note.as_str()), Some("no beep was heard"));
+        let silent = account(setup("--talkers 0 --viewers 1"), &measured, &[]);
+        let notes = |held| silent.guards.iter().filter(move |guard| guard.held == held).map(|guard| guard.note.clone());
+        assert_eq!(notes(None).collect::<Vec<_>>(), ["nobody talks"]);
+        assert!(notes(Some(false)).any(|note| note.contains("markers")), "what is seen is judged all the same");
+        let other = account(setup("--layout spotlight --viewers 1"), &measured, &[]);
+        let ratio = |run: &Run| run.figures.iter().any(|row| row.name == "ratio of the two");
+        assert!(ratio(&run) && !ratio(&other), "the loop makes a grid");
+    }
+
+    #[test]
+    fn a_server_that_is_full_is_told_from_one_that_refuses() {
+        let of = |status| refused("Ann cannot join", &signalling::Error::Refused { status, detail: "no".into() });
+        assert_eq!(of(503), Error::Full("Ann cannot join: 503: no".into()));
+        assert_eq!(of(507), Error::Full("Ann cannot join: 507: no".into()));
+        assert_eq!(of(401), Error::Failed("Ann cannot join: 401: no".into()));
+        let gone = refused("Ann cannot join", &signalling::Error::Unreachable("no route".into()));
+        assert!(matches!(gone, Error::Failed(_)));
     }
 }

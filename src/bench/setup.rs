@@ -165,7 +165,9 @@ impl Args {
     pub fn check(&self) -> Result<(), String> {
         if self.renditions > self.viewers {
             let (renditions, viewers) = (self.renditions, self.viewers);
-            return Err(format!("--renditions {renditions} needs as many viewers, and there are {viewers}: each is made because somebody watches it"));
+            return Err(format!(
+                "--renditions {renditions} needs as many viewers, and there are {viewers}: each is made because somebody watches it"
+            ));
         }
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use super::Bench;
 use super::chart::{self, Chart, Point};
+use super::run::Error;
 use super::setup::{Axis, Setup};
+use super::{guard, print};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -17,10 +19,10 @@ pub struct Sweep {
     pub slope: Option<f64>,
 }
 
-/// Measures and draws all `curves` into `folder`.
+/// Measures and draws all `curves` into `folder`. A run that fails is a point that broke.
 ///
 /// # Errors
-/// A run failed, or a picture cannot be written.
+/// The very first run failed, or a picture cannot be written.
 pub async fn run(bench: &Bench, setup: &Setup, curves: &[Axis], folder: &Path) -> Result<Vec<Sweep>, String> {
     if bench.server.is_some() && bench.pid.is_none() {
         return Err("--plot needs --pid beside --server: a curve is of the server's processor time".into());
@@ -31,19 +33,36 @@ pub async fn run(bench: &Bench, setup: &Setup, curves: &[Axis], folder: &Path) -
     let mut sweeps = Vec::new();
     for axis in curves.iter().copied() {
         let mut points = Vec::new();
-        for count in axis.points() {
-            let run = Box::pin(bench.once(&setup.with(axis, *count))).await?;
-            let Some(cpu_ms) = run.cpu_ms else { return Err("the server's processor time cannot be read".into()) };
-            points.push(Point { count: *count, cpu_ms, held: run.held });
+        for count in counts(setup, axis) {
+            let point = measure(bench, setup, axis, count).await;
+            points.push(match point {
+                // Whatever it is, the others would fail for it too.
+                Err(error) if sweeps.is_empty() && points.is_empty() => return Err(error.into()),
+                Err(error) => Point { count, cpu_ms: None, broke: error.to_string() },
+                Ok(point) => point,
+            });
         }
         let slope = chart::slope(&points);
         let chart = Chart { axis: axis.name(), about: others(setup, axis), points: &points, slope, cores };
         let file = folder.join(format!("{}.png", axis.name()));
-        let png = chart::draw(&chart).ok_or("the picture cannot be drawn")?;
+        let png = chart::draw(&chart).map_err(|error| error.to_string())?;
         std::fs::write(&file, png).map_err(failed)?;
         sweeps.push(Sweep { axis, file, points, slope });
     }
     Ok(sweeps)
+}
+
+/// Where a curve is measured: not with fewer viewers than all renditions need, which would be another curve.
+fn counts(setup: &Setup, axis: Axis) -> impl Iterator<Item = u16> {
+    let least = if axis == Axis::Viewers { setup.renditions } else { 1 };
+    axis.points().iter().copied().filter(move |count| *count >= least)
+}
+
+async fn measure(bench: &Bench, setup: &Setup, axis: Axis, count: u16) -> Result<Point, Error> {
+    let run = Box::pin(bench.once(&setup.with(axis, count))).await?;
+    let cpu_ms = run.cpu_ms.ok_or_else(|| Error::Failed("the server's processor time cannot be read".into()))?;
+    let broke = guard::broken(&run.guards).map(print::said).unwrap_or_default();
+    Ok(Point { count, cpu_ms: Some(cpu_ms), broke })
 }
 
 /// The setup, with a word for what varies.
@@ -70,5 +89,11 @@ mod tests {
         assert_eq!(others(&one, Axis::Senders), "n senders of 360 lines in h264, 3 talking, 1 viewer, 1 rendition, layout grid");
         assert_eq!(others(&one, Axis::Viewers), "4 senders of 360 lines in h264, 3 talking, n viewers, 1 rendition, layout grid");
         assert!(others(&one, Axis::Rooms).starts_with("rooms of 4 senders"));
+    }
+
+    #[test]
+    fn no_point_has_fewer_renditions_than_its_curve() {
+        assert_eq!(counts(&setup("--renditions 4"), Axis::Viewers).collect::<Vec<_>>(), [4, 16, 32, 64]);
+        assert_eq!(counts(&setup("--renditions 4"), Axis::Senders).collect::<Vec<_>>(), [1, 2, 4, 9, 16]);
     }
 }

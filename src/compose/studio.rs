@@ -260,6 +260,7 @@ impl Studio {
                     data: sample.data,
                     keyframe: sample.keyframe,
                     size: None,
+                    baseline: true,
                     contiguous: true,
                     orientation: Orientation { quarter_turns: track.quarter_turns, flip: false },
                     rtp_time: sample.at.units(crate::record::mp4::Kind::Video),

@@ -231,10 +231,10 @@ impl Track {
     }
 
     fn video(&mut self, codec: VideoCodec, data: MediaData, limits: gate::Limits, now: Instant) -> Option<VideoIn> {
-        let (mut keyframe, mut size) = (data.is_keyframe(), None);
+        let (mut keyframe, mut size, mut baseline) = (data.is_keyframe(), None, true);
         if keyframe {
             match gate::inspect(codec, &data.data, limits) {
-                Ok(header) => (keyframe, size) = (header.keyframe, header.size),
+                Ok(header) => (keyframe, size, baseline) = (header.keyframe, header.size, header.baseline),
                 Err(refusal) => {
                     self.gap |= self.is_forwarded(&data);
                     self.requests.want(now);
@@ -265,6 +265,7 @@ impl Track {
             codec,
             keyframe,
             size,
+            baseline,
             contiguous: (data.contiguous && !gap) || verdict == Verdict::Switch,
             orientation: Orientation { quarter_turns: turns & 3, flip: false },
             rtp_time: self.clock.unify(data.time.numer(), verdict == Verdict::Switch, now),

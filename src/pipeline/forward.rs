@@ -42,6 +42,7 @@ pub struct Forward {
     /// Nothing passes before the next keyframe.
     blind: bool,
     size: Option<Size>,
+    baseline: bool,
     window: Option<(Instant, u64)>,
     heard: Option<Instant>,
     told: Option<Facts>,
@@ -49,13 +50,15 @@ pub struct Forward {
 
 impl Forward {
     pub fn new(epoch: Instant) -> Self {
-        Self { epoch, offset: None, last: 0, blind: true, size: None, window: None, heard: None, told: None }
+        Self { epoch, offset: None, last: 0, blind: true, size: None, baseline: false, window: None, heard: None, told: None }
     }
 
     /// What is new about the pictures, with this one.
     pub fn measure(&mut self, picture: &VideoIn) -> Option<Facts> {
         let now = picture.received;
-        self.size = picture.size.or(self.size);
+        if picture.size.is_some() {
+            (self.size, self.baseline) = (picture.size, picture.baseline);
+        }
         if self.heard.replace(now).is_some_and(|heard| now >= heard + PAUSE) {
             (self.window, self.told) = (None, None);
         }
@@ -69,7 +72,8 @@ impl Forward {
         let known = self.told.map(|told| told.bitrate_bps);
         let near = |rate: &u32| known.is_none_or(|known| rate.abs_diff(known) as f32 > known as f32 * SAME_RATE);
         let bitrate_bps = rate.filter(near).or(known)?;
-        let facts = Facts { codec: picture.codec, size: self.size?, upright: picture.orientation == Orientation::default(), bitrate_bps };
+        let plain = self.baseline && picture.orientation == Orientation::default();
+        let facts = Facts { codec: picture.codec, size: self.size?, plain, bitrate_bps };
         (self.told.replace(facts) != Some(facts)).then_some(facts)
     }
 
@@ -126,6 +130,7 @@ mod tests {
             data: vec![n as u8; 5_000].into(),
             keyframe,
             size: keyframe.then_some(Size::new(640, 360)),
+            baseline: true,
             contiguous: true,
             orientation: Orientation::default(),
             rtp_time: (1 << 32) - 45_000 + n * 3_000,
@@ -179,13 +184,20 @@ mod tests {
             if n >= 150 {
                 picture.data = vec![0; 2_000].into();
             }
-            if n >= 200 {
+            if n >= 500 {
+                (picture.size, picture.baseline) = (Some(Size::new(640, 360)), false);
+            }
+            if (200..450).contains(&n) {
                 picture.orientation.quarter_turns = 1;
             }
-            told.extend(forward.measure(&picture).map(|facts| (n, facts.bitrate_bps / 100_000, facts.upright)));
+            told.extend(forward.measure(&picture).map(|facts| (n, facts.bitrate_bps / 100_000, facts.plain)));
         }
-        assert_eq!(told.first().map(|(n, rate, upright)| (*n, *rate, *upright)), Some((30, 12, true)), "{told:?}");
+        assert_eq!(told.first().map(|(n, rate, plain)| (*n, *rate, *plain)), Some((30, 12, true)), "{told:?}");
         assert!(told.iter().any(|(n, rate, _)| (150..190).contains(n) && *rate < 6) && told.contains(&(200, 4, false)), "{told:?}");
-        assert!(told.len() <= 6 && told.last().is_some_and(|(n, ..)| *n >= 450), "after a pause it is told anew: {told:?}");
+        assert_eq!(told.last(), Some(&(500, 4, false)), "of another profile");
+        assert!(
+            told.len() <= 7 && told.iter().any(|(n, _, plain)| (450..500).contains(n) && *plain),
+            "after a pause it is told anew: {told:?}"
+        );
     }
 }

@@ -109,6 +109,7 @@ impl Bench {
             size: coded.keyframe.then_some(CANVAS),
             data: coded.data,
             keyframe: coded.keyframe,
+            baseline: true,
             contiguous: true,
             orientation: Orientation::default(),
             rtp_time: self.sent * 3000,

@@ -103,7 +103,7 @@ impl Room {
         // One per cent of a stretch is not seen.
         let fits = size.width <= canvas.width && size.height <= canvas.height && across.abs_diff(down) * 100 <= across;
         let track = TrackId { participant: member.id, source };
-        (member.link == super::member::Link::Up && facts.upright && fits).then_some((track, facts))
+        (member.link == super::member::Link::Up && facts.plain && fits).then_some((track, facts))
     }
 
     /// Whether a participant who takes `codec` can be sent these pictures.

@@ -95,15 +95,22 @@ fn nal_header(nal: &[u8]) -> Result<(u8, &[u8]), Refusal> {
     Ok((header & 0x1f, nal))
 }
 
+/// profile_idc (H.264 §A.2.1).
+const BASELINE: u8 = 66;
+
 pub(super) fn inspect(unit: &[u8], limits: Limits) -> Result<Header, Refusal> {
-    let mut header = Header { keyframe: false, size: None };
+    let mut header = Header { keyframe: false, size: None, baseline: true };
     let mut nals = 0;
     for nal in nal_units(unit)? {
         let (kind, nal) = nal?;
         nals += 1;
         match fate(kind) {
             Fate::Slice { idr } => header.keyframe |= idr,
-            Fate::Sps => header.size = Some(Sps::parse(&nal[1..], limits)?.size),
+            Fate::Sps => {
+                let sps = Sps::parse(&nal[1..], limits)?;
+                header.size = Some(sps.size);
+                header.baseline &= sps.profile == BASELINE;
+            }
             Fate::Pps => drop(Pps::parse(&nal[1..])?),
             Fate::Strip => {}
             Fate::Refuse => return Err(Refusal::Unsupported),
@@ -177,7 +184,7 @@ impl Stream {
             self.frame_num = picture.frame_num;
         }
         self.write(unit, picture, out)?;
-        Ok(Some(Admitted { keyframe: picture.idr, new_sequence, size: picture.sps.size, may_delay: picture.sps.profile != 66 }))
+        Ok(Some(Admitted { keyframe: picture.idr, new_sequence, size: picture.sps.size, may_delay: picture.sps.profile != BASELINE }))
     }
 
     /// Parses all of the unit, remembers its parameter sets.

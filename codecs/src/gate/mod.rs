@@ -50,6 +50,9 @@ pub struct Header {
     pub keyframe: bool,
     /// Display size where the unit carries it (SPS, VP8 keyframe header).
     pub size: Option<Size>,
+    /// Nothing in it is beyond what every decoder of the codec knows (H.264: the baseline profile, in which pictures also come in the
+    /// order in which they are shown).
+    pub baseline: bool,
 }
 
 /// Why a unit must not reach a decoder. Drop the unit and ask for a keyframe; a stream that keeps
@@ -83,7 +86,7 @@ impl From<Refusal> for crate::DecodeError {
 pub fn inspect(codec: VideoCodec, unit: &[u8], limits: Limits) -> Result<Header, Refusal> {
     match codec {
         VideoCodec::H264 => h264::inspect(unit, limits),
-        VideoCodec::Vp8 => vp8::parse(unit, limits).map(|frame| Header { keyframe: frame.keyframe, size: frame.size }),
+        VideoCodec::Vp8 => vp8::parse(unit, limits).map(|frame| Header { keyframe: frame.keyframe, size: frame.size, baseline: true }),
     }
 }
 

@@ -63,6 +63,7 @@ fn picture(tick: u64, size: Option<Size>) -> VideoIn {
         data: coded.data,
         keyframe: coded.keyframe,
         size: coded.keyframe.then_some(size.unwrap_or(Size::new(160, 120))),
+        baseline: true,
         contiguous: true,
         orientation: Default::default(),
         rtp_time: 900_000 + tick * 3000,

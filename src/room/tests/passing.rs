@@ -8,7 +8,7 @@ use model::ViewPatch;
 use std::time::{Duration, Instant};
 
 const CAMERA: TrackId = TrackId { participant: ParticipantId(1), source: Source::Camera };
-const FACTS: Facts = Facts { codec: VideoCodec::Vp8, size: Size::new(640, 360), upright: true, bitrate_bps: 600_000 };
+const FACTS: Facts = Facts { codec: VideoCodec::Vp8, size: Size::new(640, 360), plain: true, bitrate_bps: 600_000 };
 
 fn label(room: &mut Room, labels: bool) {
     let active_speaker = ActiveSpeaker { border: false, ..ActiveSpeaker::default() };
@@ -103,7 +103,7 @@ fn pictures_that_may_not_be_seen_any_more_stop_at_once() {
 fn pictures_that_do_not_fit_are_composed() {
     let unfit = [
         None,
-        Some(Facts { upright: false, ..FACTS }),
+        Some(Facts { plain: false, ..FACTS }),
         Some(Facts { size: Size::new(640, 480), ..FACTS }),
         Some(Facts { size: Size::new(1920, 1080), ..FACTS }),
         Some(Facts { codec: VideoCodec::H264, ..FACTS }),
