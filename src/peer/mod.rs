@@ -53,9 +53,12 @@ use types::{CloseReason, Config, Datagram, Event, Kind, Negotiated, Output, Stat
 
 /// More outputs than this from one input are a spin.
 const MAX_POLLS: usize = 20_000;
-/// Timeouts that are already due are served at once, this many times: one per packet of a picture, enough for a keyframe.
+/// Timeouts that are already due are served at once, this many times.
 const MAX_ROUNDS: usize = 64;
-/// A timeout this near is due: between two packets of a picture the stack's pacer wants to be called a microsecond later.
+/// Between two packets of a picture the stack's pacer wants to be called, a microsecond later; so many leave at once: enough for a keyframe.
+const MAX_PACKETS: u32 = 64;
+const PACER_STEP: Duration = Duration::from_micros(1);
+/// A timeout this near is due.
 const SOON: Duration = Duration::from_micros(500);
 /// A timeout that is still due after that comes back no sooner.
 const SPIN_BRAKE: Duration = Duration::from_millis(1);
@@ -296,6 +299,9 @@ impl Peer {
         let sent = result.is_ok();
         self.touch();
         self.note(result, now);
+        // What was written waits for this call: to be asked for it first would cost as much as to send it.
+        let result = self.rtc.handle_input(Input::Timeout(now));
+        self.note(result, now);
         self.settle(now);
         sent
     }
@@ -371,6 +377,7 @@ impl Peer {
 
     /// Takes everything out of the stack.
     fn drain(&mut self, now: Instant) {
+        let mut packets = 0;
         for _ in 0..MAX_POLLS {
             match self.rtc.poll_output() {
                 Ok(str0m::Output::Timeout(at)) => {
@@ -381,7 +388,16 @@ impl Peer {
                     }
                     return;
                 }
-                Ok(str0m::Output::Transmit(transmit)) => self.transmit(transmit, now),
+                Ok(str0m::Output::Transmit(transmit)) => {
+                    let paced = stun::kind(&transmit.contents) == Some(stun::Kind::Rtp);
+                    self.transmit(transmit, now);
+                    if paced && packets < MAX_PACKETS {
+                        packets += 1;
+                        // It would say so with its next timeout: half of the cost of a packet.
+                        let result = self.rtc.handle_input(Input::Timeout(now + PACER_STEP * packets));
+                        self.note(result, now);
+                    }
+                }
                 Ok(str0m::Output::Event(event)) => self.on_event(event, now),
                 Err(error) => self.note(Err(error), now),
             }
