@@ -66,7 +66,7 @@ pub fn compose(folder: &Path, options: &Options, out: &Path, now: Instant, progr
         return Err(unreadable(io::ErrorKind::NotADirectory.into()));
     }
     let disk = Local::root(folder).map_err(unreadable)?;
-    let tracks = files::list(&disk).map_err(unreadable)?;
+    let tracks = files::list(&disk, &mut files::Seen::default()).map_err(unreadable)?;
     if tracks.is_empty() {
         return Err(Error::NoTracks(folder.to_owned()));
     }
