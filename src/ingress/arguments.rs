@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::source::Media;
+use crate::process;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub fn arguments(settings: &Settings, media: &Media, from: Duration, pictures: b
             } else {
                 tell(&["-rw_timeout", &timeout]);
                 if target.is_https() {
-                    tell(&["-tls_verify", "1"]);
+                    tell(process::tls_arguments());
                 }
             }
         }
