@@ -4,17 +4,21 @@
  * @module
  */
 
-import { call, list, roomPath } from '../api.js';
+import { call, credentials, list, roomPath } from '../api.js';
 import { redraw } from '../redraw.js';
-import { announce, el, toast } from '../ui.js';
+import { announce, complaints, el, toast } from '../ui.js';
 import { fares } from './fares.js';
 
 const REFRESH_MS = 2000;
 
 const GOOD = new Set(['active', 'starting', 'complete']);
 
+/** Whether a link leads there: one carries no credentials, and what goes to another server is not to be fetched here. */
+const follows = (output) => output.url.startsWith('/') && (output.public || !credentials.get());
+
 export class Egress {
   #timer = 0;
+  #outcome = complaints();
 
   constructor() {
     this.rows = el('tbody');
@@ -48,16 +52,16 @@ export class Egress {
       }
       this.start.disabled = names.length === 0;
       redraw(this.rows, all.map((egress) => this.row(egress)));
+      this.#outcome(null);
     } catch (error) {
-      toast(error.message, 'bad');
+      this.#outcome(error);
     }
   }
 
   row(egress) {
     const { id, room, view, state, outputs, started_at: since } = egress;
     const output = (each) => {
-      const local = each.url.startsWith('/');
-      const where = local ? el('a', { href: each.url, target: '_blank', rel: 'noopener', 'data-key': each.url }, each.url) : el('span', {}, each.url);
+      const where = follows(each) ? el('a', { href: each.url, target: '_blank', rel: 'noopener', 'data-key': each.url }, each.url) : el('span', {}, each.url);
       return el('div', {}, el('code', {}, each.type), ' ', where, ' ', el('span', { class: GOOD.has(each.state) ? 'good' : 'bad' }, fares(each, Date.now())));
     };
     const stop = el('button', { type: 'button', class: 'quiet danger', 'data-key': id, 'aria-label': `Stop what leaves ${room}`, onclick: () => this.#end(egress) }, 'Stop');
