@@ -7,14 +7,11 @@
 import { call, credentials, list, roomPath } from '../api.js';
 import { redraw } from '../redraw.js';
 import { announce, complaints, el, toast } from '../ui.js';
-import { fares } from './fares.js';
+import { fares, follows } from './fares.js';
 
 const REFRESH_MS = 2000;
 
 const GOOD = new Set(['active', 'starting', 'complete']);
-
-/** Whether a link leads there: one carries no credentials, and what goes to another server is not to be fetched here. */
-const follows = (output) => output.url.startsWith('/') && (output.public || !credentials.get());
 
 export class Egress {
   #timer = 0;
@@ -61,7 +58,7 @@ export class Egress {
   row(egress) {
     const { id, room, view, state, outputs, started_at: since } = egress;
     const output = (each) => {
-      const where = follows(each) ? el('a', { href: each.url, target: '_blank', rel: 'noopener', 'data-key': each.url }, each.url) : el('span', {}, each.url);
+      const where = follows(each, credentials.get() !== '') ? el('a', { href: each.url, target: '_blank', rel: 'noopener', 'data-key': each.url }, each.url) : el('span', {}, each.url);
       return el('div', {}, el('code', {}, each.type), ' ', where, ' ', el('span', { class: GOOD.has(each.state) ? 'good' : 'bad' }, fares(each, Date.now())));
     };
     const stop = el('button', { type: 'button', class: 'quiet danger', 'data-key': id, 'aria-label': `Stop what leaves ${room}`, onclick: () => this.#end(egress) }, 'Stop');
