@@ -114,7 +114,12 @@ struct Film {
 
 impl Film {
     fn create(path: &Path, wall: SystemTime) -> io::Result<Self> {
-        let options = session::Options { fragment: Duration::from_secs(1), max_duration: None, tracks: Mode::Composite };
+        let options = session::Options {
+            fragment: Duration::from_secs(1),
+            max_duration: None,
+            tracks: Mode::Composite,
+            sound_late: session::MIX_LATE,
+        };
         let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(Self { session: Session::new(options), file, wall })
     }

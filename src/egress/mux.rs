@@ -72,7 +72,7 @@ impl Mux {
 }
 
 fn session(fragment: Duration) -> Session {
-    Session::new(session::Options { fragment, max_duration: None, tracks: Mode::Composite })
+    Session::new(session::Options { fragment, max_duration: None, tracks: Mode::Composite, sound_late: session::MIX_LATE })
 }
 
 #[cfg(test)]
