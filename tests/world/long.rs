@@ -97,9 +97,9 @@ fn watch(studio: &Studio, id: RecordingId) -> Vec<Seen> {
     let mut bytes = Vec::new();
     studio.store.reader(id, Part::Media).unwrap().read_to_end(&mut bytes).unwrap();
     let timeline = studio.store.timeline(id).unwrap();
-    let states =
+    let mut states =
         timeline.events.iter().filter_map(|line| if let TimelineEvent::Layout { state } = &line.event { Some(state) } else { None });
-    let tiles = states.last().unwrap()["tiles"].as_array().unwrap();
+    let tiles = states.next_back().unwrap()["tiles"].as_array().unwrap();
     let side = |tile: &serde_json::Value, key: &str, length: u32| (tile[key].as_f64().unwrap() * f64::from(length)).round() as usize;
     let areas: Vec<content::Area> = tiles
         .iter()
