@@ -19,7 +19,7 @@ RUN mkdir -p /image/usr/share/fonts/truetype/noto /image/usr/share/fonts/more /i
 
 FROM debian:bookworm-slim
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libstdc++6 ca-certificates \
+ && apt-get install -y --no-install-recommends libstdc++6 ca-certificates ffmpeg \
  && apt-get upgrade -y \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /image/ /

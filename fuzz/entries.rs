@@ -17,6 +17,8 @@ pub const ALL: &[Entry] = &[
     ("json", json),
     ("config", config),
     ("channel", channel),
+    ("matroska", matroska),
+    ("mp4", mp4),
 ];
 
 /// What the decoders are allowed here: small, so that a refusal is soon seen and a picture cheap.
@@ -148,5 +150,46 @@ fn channel(data: &[u8]) {
     {
         assert!(!shown.is_empty() && shown.chars().count() <= CHAT_MAX);
         assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "a control character goes to everybody");
+    }
+}
+
+/// What an ffmpeg writes that decodes somebody's file.
+fn matroska(data: &[u8]) {
+    use mixdown::ingress::matroska::{Element, Reader};
+    const MOST: usize = 256 << 10;
+    let (mut reader, mut picture) = (Reader::new(data), None);
+    while let Ok(Some(element)) = reader.element() {
+        match element {
+            Element::Tracks(tracks) => picture = tracks.picture,
+            Element::Picture(_, frame) => assert_eq!(Some(frame.size()), picture, "of another size than was announced"),
+            Element::Sound(_, samples) => assert!(samples.len() <= MOST, "{} bytes of sound", samples.len()),
+        }
+    }
+}
+
+/// What is left of a recording: what is found whole in it is whole, and can be listed, drawn and written anew.
+fn mp4(data: &[u8]) {
+    use mixdown::record::mp4::scan::{self, Found};
+    use mixdown::record::mp4::{playlist, progressive};
+    let Ok(begin) = scan::fragments(data) else { return };
+    let film = data.get(begin as usize..).unwrap_or_default();
+    let Ok(found) = scan::scan(film) else { return };
+    let length = film.len() as u64;
+    assert!(found.head <= found.end && found.end <= length && found.torn == (found.end < length), "{found:?} of {length} bytes");
+    let whole = film.get(..found.end as usize).unwrap_or_default();
+    assert_eq!(scan::scan(whole).ok(), Some(Found { torn: false, ..found }), "what is whole is whole");
+    // Whether there is one, and whether it can be drawn, is another's matter.
+    let _ = scan::keyframe(whole, 3);
+    if let Ok(list) = playlist::write(whole, "m", true) {
+        assert!(list.ends_with("#EXT-X-ENDLIST\n"));
+    }
+    let mut rewritten = Vec::new();
+    let mut append = |bytes: &[u8]| {
+        rewritten.extend_from_slice(bytes);
+        Ok(())
+    };
+    if progressive::rewrite(whole, std::time::UNIX_EPOCH, &mut append).is_ok() {
+        let begin = scan::fragments(rewritten.as_slice()).map(|begin| begin as usize);
+        assert_eq!(begin.ok().and_then(|begin| rewritten.get(begin..)), Some(whole), "the film is in what was written anew");
     }
 }

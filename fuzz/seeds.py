@@ -200,6 +200,61 @@ def texts() -> None:
     write("config", "unicode", '[log]\nfilter = "\u202e\U0001f600"\n')
 
 
+def box(kind: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return struct.pack(">I", len(body) + 8) + kind + body
+
+
+def fragment(number: int, runs: list[tuple[int, int, list[tuple[int, int, bytes]]]]) -> bytes:
+    """`moof` and `mdat` as recordings have them: track, when it begins, and samples with their duration and flags."""
+
+    def moof(data: int) -> bytes:
+        trafs = []
+        for track, start, samples in runs:
+            table = b"".join(struct.pack(">III", duration, len(sample), flags) for duration, flags, sample in samples)
+            trafs.append(box(b"traf", box(b"tfhd", struct.pack(">II", 0x020000, track)), box(b"tfdt", struct.pack(">IQ", 1 << 24, start)),
+                             box(b"trun", struct.pack(">IIi", 0x000701, len(samples), data), table)))
+            data += sum(len(sample) for _, _, sample in samples)
+        return box(b"moof", box(b"mfhd", struct.pack(">II", 0, number)), *trafs)
+
+    head = moof(len(moof(0)) + 8)
+    return head + box(b"mdat", *[sample for _, _, samples in runs for _, _, sample in samples])
+
+
+def mp4() -> None:
+    coded = ["-c:v", "libx264", "-profile:v", "baseline", "-g", "4", "-c:a", "libopus", "-f", "mp4", "-movflags", "empty_moov+default_base_moof+frag_keyframe"]
+    source = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=0.2", "-f", "lavfi", "-i", "sine=440:r=48000:d=0.2"]
+    stream = ffmpeg(*source, *coded)
+    head = stream[: stream.index(b"moof") - 4]
+    key, delta = b"\0\0\0\5\x65" + b"k" * 4, b"\0\0\0\5\x41" + b"d" * 4
+    pictures = lambda start: (1, start, [(3000, 0x02000000, key), (3000, 0x01010000, delta), (3000, 0x01010000, delta)])
+    sound = lambda start: (2, start, [(960, 0x02000000, b"\xfc\xff\xfe"), (960, 0x02000000, b"\xfc\xff\xfe")])
+    parts = [fragment(n + 1, [pictures(n * 9000), sound(n * 1920)]) for n in range(3)]
+    write("mp4", "film", head + b"".join(parts))
+    write("mp4", "head_alone", head)
+    write("mp4", "torn", head + b"".join(parts)[:-7])
+    write("mp4", "zeros_at_the_end", head + parts[0] + parts[1][:-20] + b"\0" * 20)
+    write("mp4", "other_offsets", head + parts[0].replace(struct.pack(">II", 0x000701, 3), struct.pack(">II", 0x000701, 0xFFFFFF)))
+    write("mp4", "late", head + fragment(1, [pictures(2**64 - 3000), sound(2**63)]))
+    write("mp4", "huge_box", head + struct.pack(">I4sQ", 1, b"moof", 2**64 - 8) + parts[0])
+    write("mp4", "ffmpeg_s_own", stream)
+    write("mp4", "empty", b"")
+
+
+def matroska() -> None:
+    source = ["-f", "lavfi", "-i", "testsrc2=s=16x8:r=20:d=0.1", "-f", "lavfi", "-i", "sine=440:r=48000:d=0.1"]
+    told = ["-c:v", "rawvideo", "-pix_fmt", "yuv420p", "-c:a", "pcm_s16le", "-ac", "2", "-f", "matroska", "-live", "1", "-allow_raw_vfw", "1"]
+    film = ffmpeg(*source, *told, "-cluster_time_limit", "20")
+    write("matroska", "film", film)
+    write("matroska", "truncated", film[: len(film) // 2])
+    tracks = bytes.fromhex("1654ae6b")
+    write("matroska", "huge_tracks", film[: film.index(tracks)] + tracks + bytes.fromhex("0110000000000000") + b"\0" * 64)
+    write("matroska", "picture_without_a_size", film.replace(b"\xb0\x81\x10", b"\xb0\x81\x00"))
+    write("matroska", "picture_of_another_size", film.replace(b"\xb0\x81\x10", b"\xb0\x81\x20"))
+    write("matroska", "block_alone", bytes.fromhex("a38481000080"))
+    write("matroska", "empty", b"")
+
+
 OFFER = """v=0
 o=- 4611731400430051336 2 IN IP4 127.0.0.1
 s=-
@@ -374,3 +429,5 @@ if __name__ == "__main__":
     texts()
     offers()
     datagrams()
+    mp4()
+    matroska()

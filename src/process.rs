@@ -30,6 +30,14 @@ pub fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| is_program(path))
 }
 
+/// Whom ffmpeg trusts: builds with OpenSSL know nobody by themselves.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// What makes an ffmpeg look at the certificate of whom it talks to.
+pub fn tls_arguments() -> &'static [&'static str] {
+    if Path::new(AUTHORITIES).is_file() { &["-tls_verify", "1", "-ca_file", AUTHORITIES] } else { &["-tls_verify", "1"] }
+}
+
 /// A running child.
 #[derive(Debug)]
 pub struct Child {

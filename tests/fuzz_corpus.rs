@@ -109,6 +109,19 @@ fn the_well_formed_streams_of_the_corpora_decode() {
 }
 
 #[test]
+fn the_well_formed_films_of_the_corpora_are_read() {
+    use mixdown::ingress::matroska::{Element, Reader};
+    let film = |target: &str| corpus(target).into_iter().find(|(name, _)| name == "film").unwrap().1;
+    let found = mixdown::record::mp4::scan::scan(film("mp4").as_slice()).unwrap();
+    assert_eq!((found.fragments, found.pictures, found.packets, found.torn), (3, 9, 6, false));
+    let bytes = film("matroska");
+    let mut reader = Reader::new(bytes.as_slice());
+    let all: Vec<Element> = std::iter::from_fn(|| reader.element().unwrap()).collect();
+    let pictures = all.iter().filter(|element| matches!(element, Element::Picture(..))).count();
+    assert!(pictures == 2 && all.len() > 5, "{} elements", all.len());
+}
+
+#[test]
 fn a_panic_inside_an_entry_is_seen() {
     assert!(catch_unwind(|| entries::run("json", &[])).is_ok());
     assert!(catch_unwind(|| panic!("as an entry would")).is_err());
@@ -136,4 +149,6 @@ replays! {
     hostile_json_is_refused_or_fits_the_canvas = "json";
     broken_settings_give_faults_of_one_line = "config";
     hostile_channel_messages_are_refused_or_clean = "channel";
+    what_a_hostile_film_makes_ffmpeg_write_is_bounded = "matroska";
+    what_is_left_of_a_recording_is_whole_up_to_where_it_is_said_to_be = "mp4";
 }

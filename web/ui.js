@@ -131,6 +131,20 @@ export function toast(text, tone = 'info') {
   setTimeout(() => note.remove(), tone === 'bad' ? 8000 : 3500);
 }
 
+/**
+ * For what is asked again and again: says what goes wrong once, until it goes well or wrong otherwise.
+ *
+ * @returns {(error: Error | null) => void} to be told of each outcome
+ */
+export function complaints() {
+  let said = '';
+  return (error) => {
+    const text = error?.message ?? '';
+    if (text && text !== said) toast(text, 'bad');
+    said = text;
+  };
+}
+
 /** Ids of rooms as the server takes them. */
 export const ROOM = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 

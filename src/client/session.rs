@@ -9,6 +9,7 @@ use super::sdp;
 pub use super::signalling::Door;
 use super::signalling::{self, Resource, Target};
 use super::types::{Change, Config, Event, Output, Stats};
+use crate::address::resolve;
 use crate::peer::types::{Datagram, Transport};
 use crate::runtime::clock;
 use std::{
@@ -17,11 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    net::{UdpSocket, lookup_host},
+    net::UdpSocket,
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::{sleep_until, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 /// From the answer until ICE and DTLS must be up.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
@@ -71,14 +73,18 @@ enum Command {
 impl<S: Script + 'static> Session<S> {
     /// Joins and returns once the connection is up.
     pub async fn join(target: &Target, config: Config, script: S) -> Result<Self, Error> {
-        Box::pin(Self::open(Door::of(target)?, config, script)).await
+        Box::pin(Self::open(Door::of(target)?, config, script, CancellationToken::new())).await
     }
 
-    /// As [`Self::join`], at any endpoint that takes an offer.
-    pub async fn open(door: Door, config: Config, script: S) -> Result<Self, Error> {
-        let mut found = lookup_host(door.host()).await?;
-        let server = found.find(|at| (door.may_reach)(at.ip()));
-        let server = server.ok_or_else(|| io::Error::other("the server's name leads to no address that may be asked"))?;
+    /// As [`Self::join`], at any endpoint that takes an offer. `stop` ends it before the connection is up, with [`Error::Ended`]: a session that has
+    /// been asked for is waited for and deleted. Dropped, it would leave that behind.
+    pub async fn open(door: Door, config: Config, script: S, stop: CancellationToken) -> Result<Self, Error> {
+        let (host, port) = door.host();
+        let found = tokio::select! {
+            found = resolve(&host, port, &door.may_reach) => found.map_err(io::Error::other)?,
+            () = stop.cancelled() => return Err(Error::Ended),
+        };
+        let server = found.first().copied().ok_or(Error::Ended)?;
         let (socket, local) = open(server)?;
         let config = Config { candidates: vec![local], ..config };
         let mut peer = Box::new(Peer::new(config, clock::now()));
@@ -93,13 +99,16 @@ impl<S: Script + 'static> Session<S> {
         let (connected, up) = oneshot::channel();
         let driver = Driver { socket, local, peer, script, connected: Some(connected), buffer: vec![0; 2048] };
         let session = Self { commands, resource, task: tokio::spawn(driver.run(inbox)) };
-        match timeout(CONNECT_DEADLINE, up).await {
-            Ok(Ok(())) => Ok(session),
-            outcome => {
-                session.leave().await;
-                Err(if outcome.is_err() { Error::Deadline } else { Error::Ended })
-            }
-        }
+        let error = tokio::select! {
+            outcome = timeout(CONNECT_DEADLINE, up) => match outcome {
+                Ok(Ok(())) => return Ok(session),
+                Ok(Err(_)) => Error::Ended,
+                Err(_) => Error::Deadline,
+            },
+            () = stop.cancelled() => Error::Ended,
+        };
+        session.leave().await;
+        Err(error)
     }
 
     /// The participant's id.

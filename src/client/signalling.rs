@@ -145,7 +145,7 @@ impl Resource {
     /// Makes the session. The server's answer comes along.
     pub async fn create(door: &Door, offer: String) -> Result<(Self, String), Error> {
         let request = door.http.post(door.url.clone()).header(header::CONTENT_TYPE, "application/sdp").body(offer);
-        let mut response = send(request, door.token.as_deref()).await?;
+        let response = send(request, door.token.as_deref()).await?;
         if response.status() != StatusCode::CREATED {
             return Err(Error::Refused { status: response.status().as_u16(), detail: "no session was made".into() });
         }
@@ -154,16 +154,15 @@ impl Resource {
         if !(door.may_ask)(&url) {
             return Err(Error::Address("the session is at an address that may not be asked".into()));
         }
-        let etag = etag(&response);
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if answer.len() + chunk.len() > MOST_ANSWER {
-                return Err(Error::Incomplete("answer of a size that is one"));
+        let resource = Self { client: door.http.clone(), url, token: door.token.clone(), etag: etag(&response) };
+        match read_answer(response).await {
+            Ok(answer) => Ok((resource, answer)),
+            Err(error) => {
+                // There is a session, and nobody would end it.
+                let _ = resource.delete().await;
+                Err(error)
             }
-            answer.extend_from_slice(&chunk);
         }
-        let answer = String::from_utf8(answer).map_err(|_| Error::Incomplete("answer that is text"))?;
-        Ok((Self { client: door.http.clone(), url, token: door.token.clone(), etag }, answer))
     }
 
     /// The last part of the address: the participant's id.
@@ -211,6 +210,17 @@ impl Resource {
     pub async fn delete(&self) -> Result<(), Error> {
         send(self.client.delete(self.url.clone()), self.token.as_deref()).await.map(drop)
     }
+}
+
+async fn read_answer(mut response: Response) -> Result<String, Error> {
+    let mut answer = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if answer.len() + chunk.len() > MOST_ANSWER {
+            return Err(Error::Incomplete("answer of a size that is one"));
+        }
+        answer.extend_from_slice(&chunk);
+    }
+    String::from_utf8(answer).map_err(|_| Error::Incomplete("answer that is text"))
 }
 
 /// A client that talks to the server itself, never through a proxy of the environment.

@@ -66,7 +66,7 @@ pub fn compose(folder: &Path, options: &Options, out: &Path, now: Instant, progr
         return Err(unreadable(io::ErrorKind::NotADirectory.into()));
     }
     let disk = Local::root(folder).map_err(unreadable)?;
-    let tracks = files::list(&disk).map_err(unreadable)?;
+    let tracks = files::list(&disk, &mut files::Seen::default()).map_err(unreadable)?;
     if tracks.is_empty() {
         return Err(Error::NoTracks(folder.to_owned()));
     }
@@ -114,7 +114,12 @@ struct Film {
 
 impl Film {
     fn create(path: &Path, wall: SystemTime) -> io::Result<Self> {
-        let options = session::Options { fragment: Duration::from_secs(1), max_duration: None, tracks: Mode::Composite };
+        let options = session::Options {
+            fragment: Duration::from_secs(1),
+            max_duration: None,
+            tracks: Mode::Composite,
+            sound_late: session::MIX_LATE,
+        };
         let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(Self { session: Session::new(options), file, wall })
     }

@@ -217,7 +217,7 @@ impl Conference {
                 Command::Play => playing.transport.playing = true,
                 Command::Pause => playing.transport.pause(now),
                 Command::Seek(position) => playing.transport.seek(position),
-                Command::Loop(looped) => playing.transport.looped = looped,
+                Command::Loop(looped) => playing.transport.set_looped(looped, now),
                 Command::Wanted(_) => {}
             }
         }

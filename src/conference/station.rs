@@ -60,7 +60,8 @@ impl Ingress {
     /// As it stands at `now`.
     pub fn stand(&mut self, transport: &Transport, now: Instant) {
         let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        (self.position_ms, self.duration_ms, self.looped) = (ms(transport.position(now)), transport.duration.map(ms), transport.looped);
+        (self.position_ms, self.duration_ms, self.looped) =
+            (ms(transport.position(now)), transport.duration.map(ms), transport.is_looped());
     }
 }
 

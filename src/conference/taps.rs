@@ -176,7 +176,7 @@ impl Tapped {
         Self { participant, epoch, taps, stages, withheld: Default::default(), forwards, inbox }
     }
 
-    fn tap(&self, source: Source, received: Instant, medium: impl FnOnce(bool) -> Medium) {
+    fn tap(&self, source: Source, received: Instant, medium: impl FnOnce() -> Medium) {
         let taps = self.taps.tracks.load();
         if taps.is_empty() {
             return;
@@ -187,8 +187,8 @@ impl Tapped {
         };
         let since = received.saturating_duration_since(self.epoch).as_micros() * u128::from(Ticks::PER_SECOND) / 1_000_000;
         let at = Ticks(u64::try_from(since).unwrap_or(u64::MAX));
-        let medium = medium(withheld.swap(false, Ordering::Relaxed));
-        let unit = Unit { participant: self.participant, name: Arc::clone(&permit.name), at, medium };
+        let resumes = withheld.swap(false, Ordering::Relaxed);
+        let unit = Unit { participant: self.participant, name: Arc::clone(&permit.name), at, resumes, medium: medium() };
         let needs = taps.iter().filter(|tap| tap.sink.unit(&unit) == Need::Keyframe).count();
         if needs > 0 {
             self.taps.net.request_keyframe(unit.track());
@@ -222,15 +222,13 @@ impl Tapped {
 
 impl Inlet for Tapped {
     fn video(&self, picture: VideoIn) {
-        self.tap(picture.source, picture.received, |withheld| {
-            Medium::Picture(VideoIn { contiguous: picture.contiguous && !withheld, ..picture.clone() })
-        });
+        self.tap(picture.source, picture.received, || Medium::Picture(picture.clone()));
         self.forward(&picture);
         self.stages.video(picture);
     }
 
     fn audio(&self, packet: AudioIn) {
-        self.tap(packet.source, packet.received, |_| Medium::Packet(packet.clone()));
+        self.tap(packet.source, packet.received, || Medium::Packet(packet.clone()));
         self.stages.audio(packet);
     }
 }

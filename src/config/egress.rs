@@ -27,6 +27,8 @@ pub struct Egress {
     pub hls_window_ms: u64,
     /// Memory for the segments of all HLS streams together.
     pub hls_bytes: u64,
+    /// Bytes of a segment that has not ended; one that is larger is let go.
+    pub hls_segment_bytes: u64,
     /// Stills come no more often.
     pub images_min_interval_ms: u64,
     /// How long an output is tried again without success.
@@ -44,6 +46,7 @@ impl Default for Egress {
             hls_segment_ms: 2000,
             hls_window_ms: 600_000,
             hls_bytes: 256 << 20,
+            hls_segment_bytes: 16 << 20,
             images_min_interval_ms: 1000,
             give_up_ms: 3_600_000,
         }
@@ -60,6 +63,7 @@ impl Egress {
             hls: egress::hls::Limits {
                 segment: Duration::from_millis(self.hls_segment_ms),
                 window: Duration::from_millis(self.hls_window_ms),
+                open_bytes: usize::try_from(self.hls_segment_bytes).unwrap_or(usize::MAX),
             },
             hls_bytes: self.hls_bytes,
             give_up: Duration::from_millis(self.give_up_ms),
@@ -75,6 +79,7 @@ impl Egress {
         faults.range("egress.hls_segment_ms", self.hls_segment_ms, 1000..=10_000);
         faults.range("egress.hls_window_ms", self.hls_window_ms, 30_000..=4 * 3_600_000);
         faults.range("egress.hls_bytes", self.hls_bytes, 1 << 20..=64 << 30);
+        faults.range("egress.hls_segment_bytes", self.hls_segment_bytes, 64 << 10..=1 << 30);
         faults.range("egress.images_min_interval_ms", self.images_min_interval_ms, 200..=3_600_000);
         faults.range("egress.give_up_ms", self.give_up_ms, 1000..=30 * 86_400_000);
         if self.ffmpeg.trim().is_empty() {

@@ -1,5 +1,6 @@
 //! The task of one output: try, wait, try again, until it is ended or given up.
 
+use super::hls::{LONGEST, Taken};
 use super::life::{Reason, State};
 use super::mux::{self, Mux};
 use super::output::{Output, Work};
@@ -67,8 +68,8 @@ pub fn up(work: &Work, output: &Output) {
 }
 
 async fn hls(work: &Work, output: &Output) -> Reason {
-    // A keyframe that does not come leaves a longer segment, not an endless one.
-    let mut mux = Mux::new(work.settings.hls.segment * 4);
+    let longest = work.settings.hls.segment * LONGEST;
+    let mut mux = Mux::new(longest);
     let mut beat = tokio::time::interval(PERIOD);
     loop {
         tokio::select! {
@@ -80,21 +81,28 @@ async fn hls(work: &Work, output: &Output) -> Reason {
             mux.handle(item, wall);
             while let Some(out) = mux.poll_output() {
                 let Some(mut window) = output.window() else { return Reason::InternalError };
-                let listed = match out {
+                let taken = match out {
                     mux::Output::Head(bytes) => {
                         window.head(bytes, wall);
-                        false
+                        Taken::Open
                     }
                     mux::Output::Fragment(fragment) => window.fragment(fragment),
                     mux::Output::Broken => {
                         output.edge.break_off();
-                        false
+                        Taken::Open
                     }
                 };
                 drop(window);
-                if listed {
-                    output.listed();
-                    up(work, output);
+                match taken {
+                    Taken::Open => {}
+                    Taken::Listed => {
+                        output.listed();
+                        up(work, output);
+                    }
+                    Taken::Dropped => {
+                        mux = Mux::new(longest);
+                        output.edge.break_off();
+                    }
                 }
             }
         }

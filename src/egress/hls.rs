@@ -3,6 +3,9 @@
 //! Segments are fragments of MP4 as they come from the same encode that people watch. Each begins with a keyframe and is listed when the next one
 //! has begun. What falls out of the window can be fetched for a moment still, by those who have an older playlist. All windows of a server share one
 //! [`Budget`]; where it is used up, a window forgets earlier, down to what players need.
+//!
+//! A segment that grows beyond [`Limits::open_bytes`], or four times as long as it should be, for no keyframe comes, is let go and counted: what follows
+//! is another stream.
 
 use crate::record::mp4::Ticks;
 use crate::record::mp4::fragment::Fragment;
@@ -16,6 +19,8 @@ use std::time::{Duration, SystemTime};
 
 /// Segments that are no longer listed and can be fetched still.
 const SPARE: usize = 3;
+/// Lengths of a segment after which it is no longer waited for its end.
+pub const LONGEST: u32 = 4;
 /// Segments that a window has whatever the budget says: fewer do not play.
 const FEWEST: usize = 6;
 
@@ -25,6 +30,8 @@ pub struct Limits {
     pub segment: Duration,
     /// How far back a player can go.
     pub window: Duration,
+    /// Bytes of a segment that grows.
+    pub open_bytes: usize,
 }
 
 impl Limits {
@@ -79,6 +86,23 @@ struct Open {
     parts: Vec<Vec<u8>>,
 }
 
+impl Open {
+    fn bytes(&self) -> usize {
+        self.parts.iter().map(Vec::len).sum()
+    }
+}
+
+/// What has become of a fragment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Its segment grows.
+    Open,
+    /// A segment has come to the playlist.
+    Listed,
+    /// Its segment was too long or too large, and is let go: begin another stream.
+    Dropped,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Window {
@@ -114,13 +138,14 @@ impl Window {
     /// Another stream begins, at `wall`.
     pub fn head(&mut self, bytes: Vec<u8>, wall: SystemTime) {
         self.close();
+        self.forget_unused_head();
         self.budget.take(bytes.len());
         self.heads.push_back(bytes.into());
         self.anchor = wall;
     }
 
-    /// Takes the next part of the stream. True: a segment has come to the playlist.
-    pub fn fragment(&mut self, fragment: Fragment) -> bool {
+    /// Takes the next part of the stream.
+    pub fn fragment(&mut self, fragment: Fragment) -> Taken {
         let shortest = Ticks::from_ms(self.limits.segment.as_millis() as u64 / 2);
         let ends = self.open.as_ref().is_some_and(|open| fragment.keyframe && fragment.start.since(open.start) >= shortest);
         if let Some(open) = self.open.as_mut().filter(|_| ends) {
@@ -136,7 +161,31 @@ impl Window {
             }
             None => self.open = Some(Open { start: fragment.start, end: fragment.end, parts: vec![fragment.bytes] }),
         }
-        listed
+        match () {
+            () if self.drop_endless() => Taken::Dropped,
+            () if listed => Taken::Listed,
+            () => Taken::Open,
+        }
+    }
+
+    /// Lets go of the segment that grows where it has grown too much. False: it has not.
+    fn drop_endless(&mut self) -> bool {
+        let longest = Ticks::from_ms((self.limits.segment * LONGEST).as_millis() as u64);
+        let is_endless = |open: &Open| open.end.since(open.start) >= longest || open.bytes() > self.limits.open_bytes;
+        let Some(open) = self.open.take_if(|open| is_endless(open)) else { return false };
+        metrics::counter!("mixdown_drops_total", "reason" => "hls_segment").increment(1);
+        self.budget.give_back(open.bytes());
+        true
+    }
+
+    /// A stream of which no segment was made leaves nothing.
+    fn forget_unused_head(&mut self) {
+        let newest = (self.first_head + self.heads.len() as u64).checked_sub(1);
+        if self.segments.back().map(|segment| segment.head) != newest
+            && let Some(head) = self.heads.pop_back()
+        {
+            self.budget.give_back(head.len());
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -219,7 +268,7 @@ impl Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        let open = self.open.iter().flat_map(|open| open.parts.iter().map(Vec::len));
+        let open = self.open.iter().map(Open::bytes);
         let bytes = self.segments.iter().map(|segment| segment.bytes.len()).chain(self.heads.iter().map(Bytes::len)).chain(open);
         self.budget.give_back(bytes.sum());
     }
@@ -229,7 +278,7 @@ impl Drop for Window {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { segment: Duration::from_secs(2), window: Duration::from_secs(20) };
+    const LIMITS: Limits = Limits { segment: Duration::from_secs(2), window: Duration::from_secs(20), open_bytes: 1000 };
 
     fn window(most: u64) -> (Window, Arc<Budget>) {
         let budget = Budget::new(most);
@@ -250,8 +299,8 @@ mod tests {
     #[test]
     fn a_segment_is_listed_when_the_next_has_begun() {
         let (mut window, _) = window(1 << 20);
-        assert!(!window.fragment(part(0, 2100, true)) && window.is_empty());
-        assert!(window.fragment(part(2100, 4000, true)));
+        assert!(window.fragment(part(0, 2100, true)) == Taken::Open && window.is_empty());
+        assert_eq!(window.fragment(part(2100, 4000, true)), Taken::Listed);
         assert_eq!(
             window.playlist(),
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init-0.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00Z\n#EXTINF:2.10000,\nsegment-0.m4s\n"
@@ -297,6 +346,30 @@ mod tests {
         run(&mut window, 0, 30);
         assert_eq!(window.playlist().matches("#EXTINF").count(), FEWEST);
         assert_eq!(window.segments.len(), FEWEST + SPARE);
+    }
+
+    #[test]
+    fn a_segment_without_an_end_or_of_too_many_bytes_is_let_go_and_another_stream_begins() {
+        let (mut window, budget) = window(1 << 20);
+        run(&mut window, 0, 2);
+        for round in 0..50 {
+            window.head(b"next".to_vec(), SystemTime::UNIX_EPOCH);
+            // No keyframe but the first.
+            let taken: Vec<_> = (0..4).map(|n| window.fragment(part(n * 2000, n * 2000 + 2000, n == 0))).collect();
+            assert_eq!(taken, [Taken::Open, Taken::Open, Taken::Open, Taken::Dropped], "{round}");
+            window.head(b"next".to_vec(), SystemTime::UNIX_EPOCH);
+            let large = Fragment { bytes: vec![0; 600], ..part(500, 1000, false) };
+            window.fragment(part(0, 500, true));
+            assert_eq!((window.fragment(large.clone()), window.fragment(large)), (Taken::Open, Taken::Dropped), "{round}");
+        }
+        assert!(budget.used() < 100, "{} bytes are left of what is let go", budget.used());
+        window.head(b"last".to_vec(), SystemTime::UNIX_EPOCH);
+        run(&mut window, 0, 3);
+        let text = window.playlist();
+        assert!(text.contains("segment-1.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-1.mp4\""), "{text}");
+        assert_eq!((text.matches("#EXTINF").count(), window.init(1).unwrap()), (4, "last".into()));
+        drop(window);
+        assert_eq!(budget.used(), 0, "all is given back");
     }
 
     #[test]

@@ -63,3 +63,6 @@ pub trait Report: Send + Sync {
     /// The state of an output has changed.
     fn changed(&self, egress: EgressId);
 }
+
+#[cfg(test)]
+mod tests;

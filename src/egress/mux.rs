@@ -72,7 +72,7 @@ impl Mux {
 }
 
 fn session(fragment: Duration) -> Session {
-    Session::new(session::Options { fragment, max_duration: None, tracks: Mode::Composite })
+    Session::new(session::Options { fragment, max_duration: None, tracks: Mode::Composite, sound_late: session::MIX_LATE })
 }
 
 #[cfg(test)]
@@ -101,7 +101,8 @@ mod tests {
                         seen.push('h');
                     }
                     Output::Fragment(fragment) => {
-                        assert!(fragment.keyframe && fragment.start.ms() % 1500 < 20, "{fragment:?}");
+                        // The packet of a keyframe's time begins 9 ms before it.
+                        assert!(fragment.keyframe && (fragment.start.ms() + 9) % 1500 < 20, "{fragment:?}");
                         seen.push('f');
                     }
                     Output::Broken => seen.push('-'),

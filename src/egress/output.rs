@@ -87,6 +87,8 @@ pub struct ShownOutput {
     pub retry_at: Option<String>,
     /// Where it goes, or can be fetched.
     pub url: String,
+    /// Whoever knows the address may fetch it.
+    pub public: bool,
 }
 
 impl Egress {
@@ -180,7 +182,7 @@ impl Egress {
 
     /// Whether whoever knows its address may watch it by HLS.
     pub fn is_public(&self) -> bool {
-        self.outputs.iter().any(|output| matches!(&output.target, Target::Hls(hls) if hls.public))
+        self.outputs.iter().any(|output| output.target.is_public())
     }
 
     pub fn hls(&self) -> Option<&Output> {
@@ -304,6 +306,7 @@ impl Output {
             failures: status.life.failures(),
             retry_at: status.again.map(rfc3339),
             url,
+            public: self.target.is_public(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::driver::{PERIOD, up};
 use super::life::Reason;
 use super::mux::{self, Mux};
 use super::output::{Output, Work};
-use crate::address::{Rtmp, reach};
+use crate::address::{Rtmp, reach, resolve};
 use crate::process;
 use crate::runtime::clock;
 use std::net::SocketAddr;
@@ -31,11 +31,15 @@ const GOODBYE: Duration = Duration::from_secs(3);
 const MEMORY: u64 = 1 << 30;
 /// Bytes of its messages that are looked at.
 const MOST_TEXT: u64 = 64 << 10;
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 pub async fn run(work: &Work, output: &Output, stream: &Rtmp) -> Reason {
     let Some(program) = process::find(&work.settings.ffmpeg) else { return Reason::Program };
-    let Some(address) = resolve(stream, work.settings.private_networks).await else { return Reason::Address };
+    let private = work.settings.private_networks;
+    let found = tokio::select! {
+        found = resolve(&stream.host, stream.port, |ip| reach(ip).is_allowed(private)) => found,
+        () = work.stop().cancelled() => return Reason::Requested,
+    };
+    let Some(address) = found.ok().and_then(|found| found.first().copied()) else { return Reason::Address };
     let mut pipe = Pipe { program, arguments: arguments(stream, address), running: None };
     let mut mux = Mux::new(FRAGMENT);
     let mut beat = tokio::time::interval(PERIOD);
@@ -113,23 +117,13 @@ impl Pipe {
     }
 }
 
-/// The address to connect to; `None`: the name leads to none that may be asked.
-async fn resolve(stream: &Rtmp, private: bool) -> Option<SocketAddr> {
-    let host = stream.host.trim_matches(['[', ']']).to_owned();
-    let mut found = tokio::net::lookup_host((host, stream.port)).await.ok()?;
-    found.find(|address| reach(address.ip()).is_allowed(private))
-}
-
 fn arguments(stream: &Rtmp, address: SocketAddr) -> Vec<String> {
     let input = "-hide_banner -loglevel warning -nostats -progress pipe:1 -stats_period 0.5 -fflags +nobuffer -analyzeduration 500000 -probesize 500000 -f mp4 -i pipe:0";
     let coding = "-map 0:v:0 -map 0:a:0? -c:v copy -c:a aac -b:a 128k -ar 48000 -ac 2 -f flv -flvflags no_duration_filesize";
     let mut arguments: Vec<String> = input.split(' ').chain(coding.split(' ')).map(str::to_owned).collect();
     let path = &stream.path;
     if stream.tls {
-        arguments.extend(["-tls_verify", "1"].map(str::to_owned));
-        if Path::new(AUTHORITIES).is_file() {
-            arguments.extend(["-ca_file", AUTHORITIES].map(str::to_owned));
-        }
+        arguments.extend(process::tls_arguments().iter().copied().map(str::to_owned));
         arguments.push(format!("rtmps://{}:{}{path}", stream.host, stream.port));
     } else {
         let name = if stream.port == 1935 { stream.host.clone() } else { format!("{}:{}", stream.host, stream.port) };

@@ -55,6 +55,11 @@ impl Target {
         }
     }
 
+    /// Whether whoever knows its address may watch.
+    pub const fn is_public(&self) -> bool {
+        matches!(self, Self::Hls(Hls { public: true }))
+    }
+
     /// Whether it takes coded pictures and sound, or stills alone.
     pub const fn is_coded(&self) -> bool {
         !matches!(self, Self::Images(_))

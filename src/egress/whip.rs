@@ -48,11 +48,7 @@ pub async fn run(work: &Work, output: &Output, whip: &Whip) -> Reason {
     };
     let config = Config { video_codecs: vec![codec], audio_codecs: vec![AudioCodec::Opus], camera: Camera::Single, ..Config::publisher() };
     let script = Pump { egress: Arc::clone(&work.egress), index: work.index, silent_since: None, unusable: false };
-    let joined = tokio::select! {
-        joined = Box::pin(Session::open(door, config, script)) => joined,
-        () = work.stop().cancelled() => return Reason::Requested,
-    };
-    let session = match joined {
+    let session = match Box::pin(Session::open(door, config, script, work.stop().clone())).await {
         Ok(session) => session,
         Err(error) => return why(&error),
     };

@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::source::Media;
+use crate::process;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub fn arguments(settings: &Settings, media: &Media, from: Duration, pictures: b
             } else {
                 tell(&["-rw_timeout", &timeout]);
                 if target.is_https() {
-                    tell(&["-tls_verify", "1"]);
+                    tell(process::tls_arguments());
                 }
             }
         }
@@ -106,7 +107,8 @@ mod tests {
         assert_eq!(after(&list, "-protocol_whitelist").as_deref(), Some("http,tcp,crypto"), "no way around the relay");
         let web = url("https://example.org/film.mp4");
         assert!(!after(&web, "-format_whitelist").unwrap().contains("hls"), "a film that turns out to be a playlist");
-        assert_eq!(after(&web, "-tls_verify").as_deref(), Some("1"));
+        let tls = process::tls_arguments();
+        assert!(tls[..2] == ["-tls_verify", "1"] && web.windows(tls.len()).any(|words| words == tls), "{web:?}");
         let (web, camera) = (after(&web, "-protocol_whitelist").unwrap(), url("rtsp://example.org/cam"));
         assert!(web.split(',').all(|protocol| !["file", "data", "concat", "unix", "pipe", "subfile"].contains(&protocol)), "{web}");
         assert_eq!(after(&camera, "-rtsp_transport").as_deref(), Some("tcp"));

@@ -201,7 +201,7 @@ impl Driver {
             return self.fail(format!("nothing came for {} ms", self.settings.stall.as_millis()), now);
         }
         let (busy, over) = (self.child.is_some() || self.preparing.is_some(), self.ending && self.queue.is_over());
-        if over && self.transport.looped {
+        if over && self.transport.is_looped() {
             self.transport.seek(Duration::ZERO);
             self.drop_child();
         } else if over || (!busy && !self.ending && self.transport.is_over(now)) {
@@ -272,7 +272,7 @@ impl Driver {
                 self.drop_child();
                 self.cue = true;
             }
-            Command::Loop(looped) => self.transport.looped = looped,
+            Command::Loop(looped) => self.transport.set_looped(looped, now),
             Command::Wanted(wanted) => {
                 if self.wanted && !wanted {
                     self.unwanted_since = now;

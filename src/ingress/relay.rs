@@ -4,7 +4,8 @@
 //! very address is connected to. Tunnels (`CONNECT`) carry TLS from end to end; of plain requests the first line is written in
 //! the form that servers expect.
 
-use super::source::{Refused, resolve};
+use super::source::Refused;
+use crate::address::{reach, resolve};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -100,7 +101,7 @@ async fn read_head(client: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 async fn connect(request: &Request, private: bool) -> Result<TcpStream, Refused> {
-    let addresses = resolve(&request.host, request.port, private).await?;
+    let addresses = resolve(&request.host, request.port, |ip| reach(ip).is_allowed(private)).await?;
     let connecting = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(&addresses[..]));
     connecting.await.map_err(|_| Refused::Unknown)?.map_err(|_| Refused::Unknown)
 }

@@ -1,17 +1,14 @@
 //! What may be played, and how it is named afterwards: a file of the folder, a URL, a picture.
 
 use super::Settings;
-use crate::address::{Reach, reach};
+use crate::address::{Unresolved, reach, resolve};
 use mixdown_codecs::I420Frame;
 use reqwest::Url;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 const SCHEMES: [&str; 4] = ["http", "https", "rtsp", "rtsps"];
-/// How long a name server may take.
-const LOOKUP_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
 pub enum Media {
@@ -115,7 +112,8 @@ impl Target {
     pub async fn resolved(&self, private: bool) -> Result<Self, Refused> {
         let host = self.0.host_str().unwrap_or_default();
         let port = self.0.port().unwrap_or(if self.0.scheme() == "rtsps" { 322 } else { 554 });
-        let address = resolve(host.trim_matches(['[', ']']), port, private).await?.first().copied().ok_or(Refused::Address)?;
+        let found = resolve(host, port, |ip| reach(ip).is_allowed(private)).await?;
+        let address = found.first().copied().ok_or(Refused::Address)?;
         let mut url = self.0.to_string();
         let mut authority = address.ip().to_string();
         if address.is_ipv6() {
@@ -130,12 +128,13 @@ impl Target {
     }
 }
 
-/// What a name leads to, as far as it may be asked.
-pub async fn resolve(host: &str, port: u16, private: bool) -> Result<Vec<SocketAddr>, Refused> {
-    let found = tokio::time::timeout(LOOKUP_WITHIN, tokio::net::lookup_host((host, port))).await;
-    let found = found.map_err(|_| Refused::Unknown)?.map_err(|_| Refused::Unknown)?;
-    let allowed: Vec<SocketAddr> = found.filter(|at| reach(at.ip()).is_allowed(private) && reach(at.ip()) != Reach::Never).collect();
-    if allowed.is_empty() { Err(Refused::Address) } else { Ok(allowed) }
+impl From<Unresolved> for Refused {
+    fn from(unresolved: Unresolved) -> Self {
+        match unresolved {
+            Unresolved::Unknown(_) => Self::Unknown,
+            Unresolved::Refused => Self::Address,
+        }
+    }
 }
 
 /// What a program says, without what may be a secret in the URLs that it quotes.

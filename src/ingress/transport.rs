@@ -13,7 +13,7 @@ pub struct Transport {
     since: Option<Instant>,
     /// `None`: a live stream, or not known yet.
     pub duration: Option<Duration>,
-    pub looped: bool,
+    looped: bool,
     /// What was asked for last: to play, or to pause.
     pub playing: bool,
 }
@@ -42,6 +42,17 @@ impl Transport {
     /// The media do not flow: they are waited for.
     pub fn hold(&mut self, now: Instant) {
         (self.position, self.since) = (self.position(now), None);
+    }
+
+    pub fn is_looped(&self) -> bool {
+        self.looped
+    }
+
+    /// What no longer is ends with the round that it is in.
+    pub fn set_looped(&mut self, looped: bool, now: Instant) {
+        self.position = self.position(now);
+        self.since = self.since.map(|_| now);
+        self.looped = looped;
     }
 
     pub fn flows(&self) -> bool {
@@ -105,8 +116,20 @@ mod tests {
         assert_eq!(film.end(), Some(now + ms(9500)));
         assert!(!film.is_over(now + ms(9499)) && film.is_over(now + ms(9500)));
         assert_eq!(film.position(now + ms(50_000)), ms(10_000));
-        film.looped = true;
+        film.set_looped(true, now + ms(9400));
         assert_eq!((film.end(), film.is_over(now + ms(50_000)), film.position(now + ms(9600))), (None, false, ms(100)));
+    }
+
+    #[test]
+    fn a_loop_that_is_ended_comes_to_the_end_of_its_round() {
+        let (mut film, now) = film(true);
+        film.run(now);
+        let later = now + ms(32_000);
+        film.set_looped(false, later);
+        assert_eq!((film.position(later), film.is_over(later), film.end()), (ms(2500), false, Some(later + ms(7500))));
+        film.pause(later + ms(500));
+        film.set_looped(true, later + ms(900));
+        assert_eq!((film.position(later + ms(9000)), film.flows()), (ms(3000), false), "it pauses as before");
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Settings {
     }
 
     fn session(&self, tracks: tracks::Mode) -> session::Options {
-        session::Options { fragment: self.fragment, max_duration: self.max_duration, tracks }
+        session::Options { fragment: self.fragment, max_duration: self.max_duration, tracks, sound_late: session::MIX_LATE }
     }
 
     /// What stays free on a disk of so many bytes.

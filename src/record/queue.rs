@@ -7,7 +7,8 @@
 use super::manifest::Reason;
 use super::mp4::Kind;
 use super::timeline::{PauseMode, TimelineEvent};
-use super::tracks::{self, Unit, gate::Gates};
+use super::tracks::gate::{Gates, Taken};
+use super::tracks::{self, Unit};
 use crate::ids::TrackId;
 use crate::media::{AudioOut, VideoOut};
 use std::collections::VecDeque;
@@ -196,10 +197,10 @@ impl Queue {
             metrics::counter!("mixdown_drops_total", "reason" => tracks::gate::reason(kind)).increment(1);
         }
         let (taken, need) = self.tracks.offer(unit, fits, self.limits.keyframe_every);
-        if let Some(lost) = taken {
+        if let Some(Taken { lost, resumes }) = taken {
             let load = if kind == Kind::Video { &mut self.video } else { &mut self.audio };
             load.bytes += bytes;
-            self.items.push_back(Item::Unit { unit: unit.clone(), lost });
+            self.items.push_back(Item::Unit { unit: Unit { resumes, ..unit.clone() }, lost });
         }
         need
     }

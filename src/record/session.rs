@@ -25,6 +25,8 @@ const MOST_HELD: usize = 100;
 const PACKET: Ticks = Ticks::from_ms(20);
 /// What a picture lasts at most where nothing follows it.
 const PICTURE: Ticks = Ticks::from_ms(100);
+/// [`Options::sound_late`] of a room's mix: the look-ahead of its limiter (2.5 ms) and of Opus (6.5 ms).
+pub const MIX_LATE: Ticks = Ticks::from_ms(9);
 /// By which the first unit of a recording without composite may still turn out to be earlier.
 const EARLIER: Ticks = Ticks::from_ms(100);
 
@@ -35,6 +37,8 @@ pub struct Options {
     /// The recording ends by itself.
     pub max_duration: Option<Duration>,
     pub tracks: Mode,
+    /// How much later than its packets' times the mix is heard; its packets are placed so much earlier.
+    pub sound_late: Ticks,
 }
 
 /// What is to be done, in order.
@@ -281,7 +285,8 @@ impl Session {
 
     /// Sound from before the first picture is no part of the recording.
     fn sound(&mut self, packet: &AudioOut, wall: SystemTime) {
-        let Some(at) = self.place(Ticks::of(Kind::Audio, packet.rtp_time)) else { return };
+        let heard = Ticks::of(Kind::Audio, packet.rtp_time).since(self.options.sound_late);
+        let Some(at) = self.place(heard) else { return };
         let Some((_, fragmenter)) = &mut self.file else { return };
         let result = fragmenter.audio(at, &packet.data);
         self.accept(Kind::Audio, at, result, wall);

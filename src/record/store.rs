@@ -81,11 +81,17 @@ struct Inner {
     usage: Arc<Usage>,
     /// Where recordings are sent as well.
     bucket: Option<Bucket>,
-    /// With the milliseconds of media so far.
-    running: Mutex<BTreeMap<RecordingId, Arc<AtomicU64>>>,
+    running: Mutex<BTreeMap<RecordingId, Arc<Running>>>,
     changed: Condvar,
     /// Held as long as the store lives.
     _lock: File,
+}
+
+#[derive(Default)]
+struct Running {
+    /// Milliseconds of media so far.
+    so_far: AtomicU64,
+    tracks: Mutex<files::Seen>,
 }
 
 impl Store {
@@ -150,7 +156,7 @@ impl Store {
         match self.running().get(&id) {
             // Its thread is about to let go of it.
             Some(_) if manifest.state.is_final() => manifest.state = State::Stopping,
-            Some(so_far) => manifest.duration_ms = so_far.load(Ordering::Relaxed),
+            Some(running) => manifest.duration_ms = running.so_far.load(Ordering::Relaxed),
             None => {}
         }
         Ok(manifest)
@@ -186,14 +192,22 @@ impl Store {
 
     /// Participants' own tracks, so far where it runs.
     pub fn tracks(&self, id: RecordingId) -> Result<Vec<Stretch>, Refusal> {
-        files::list(&self.folder(id)?).map_err(unknown_or_disk)
+        self.with_seen(id, |folder, seen| files::list(folder, seen))
     }
 
     /// One of these for reading. Only what is listed is opened, whatever the name.
     pub fn track(&self, id: RecordingId, name: &str) -> Result<(Stretch, File), Refusal> {
-        let track = self.tracks(id)?.into_iter().find(|track| track.begun.file == name).ok_or(Refusal::Unknown)?;
+        let track = self.with_seen(id, |folder, seen| files::find(folder, name, seen))?.ok_or(Refusal::Unknown)?;
         let file = self.folder(id)?.reader(&track.begun.file).map_err(unknown_or_disk)?;
         Ok((track, file))
+    }
+
+    /// Of one that runs with what is known of its tracks already.
+    fn with_seen<T>(&self, id: RecordingId, look: impl FnOnce(&Local, &mut files::Seen) -> io::Result<T>) -> Result<T, Refusal> {
+        let folder = self.folder(id)?;
+        let running = self.running().get(&id).cloned().unwrap_or_default();
+        let mut seen = running.tracks.lock().unwrap_or_else(PoisonError::into_inner);
+        look(&folder, &mut seen).map_err(unknown_or_disk)
     }
 
     /// A picture out of it as JPEG.
@@ -265,7 +279,7 @@ impl Store {
         self.running().contains_key(&id)
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<RecordingId, Arc<AtomicU64>>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<RecordingId, Arc<Running>>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -283,9 +297,9 @@ impl Store {
         if running.contains_key(&id) {
             return None;
         }
-        let so_far = Arc::clone(running.entry(id).or_default());
+        let shared = Arc::clone(running.entry(id).or_default());
         metrics::gauge!("mixdown_recordings").set(running.len() as f64);
-        Some(Lease { store: self.clone(), id, so_far })
+        Some(Lease { store: self.clone(), id, running: shared })
     }
 
     /// Removes the folder of a recording that could not begin.
@@ -303,13 +317,13 @@ impl Store {
 pub(super) struct Lease {
     store: Store,
     id: RecordingId,
-    so_far: Arc<AtomicU64>,
+    running: Arc<Running>,
 }
 
 impl Lease {
     /// Says how long the media are so far.
     pub fn progress(&self, ms: u64) {
-        self.so_far.store(ms, Ordering::Relaxed);
+        self.running.so_far.store(ms, Ordering::Relaxed);
     }
 }
 

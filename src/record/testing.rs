@@ -65,6 +65,8 @@ struct State {
     stalled: bool,
     waiting: usize,
     syncs: usize,
+    /// Bytes.
+    read: usize,
 }
 
 impl State {
@@ -104,6 +106,11 @@ impl Fake {
 
     pub fn syncs(&self) -> usize {
         self.0.0.lock().unwrap().syncs
+    }
+
+    /// Bytes that were read so far.
+    pub fn read(&self) -> usize {
+        self.0.0.lock().unwrap().read
     }
 
     pub fn file(&self, name: &str) -> Option<Vec<u8>> {
@@ -193,6 +200,7 @@ impl Bytes for FakeFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        self.disk.0.0.lock().unwrap().read += buffer.len();
         self.file.lock().unwrap().as_slice().read_at(buffer, at)
     }
 }

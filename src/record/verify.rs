@@ -82,7 +82,7 @@ pub fn verify(folder: &Path, running: bool) -> io::Result<Vec<Finding>> {
             Ok(_) => {}
         }
     }
-    let tracks = files::list(&disk).unwrap_or_default();
+    let tracks = files::list(&disk, &mut files::Seen::default()).unwrap_or_default();
     let listed = tracks.iter().map(|track| track.begun.file.as_str());
     for name in manifest.tracks.has_composite().then_some(MEDIA).into_iter().filter(|name| here(name)).chain(listed) {
         if !manifest.files.iter().any(|file| file.name == name) {

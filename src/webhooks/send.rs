@@ -5,7 +5,7 @@
 use super::journal::Message;
 use super::outbox::Outcome;
 use super::{Endpoint, sign};
-use crate::address::{check, reach};
+use crate::address::{check, reach, resolve};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, redirect};
@@ -111,7 +111,7 @@ struct System;
 
 impl Lookup for System {
     fn lookup(&self, name: String) -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+        Box::pin(async move { resolve(&name, 0, |_| true).await.map_err(std::io::Error::other) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! A server that records is killed at random moments: every file plays up to two seconds before.
 
 use crate::recordings::{Process, plays};
+use crate::s3::{BUCKET, Line, S3, free_port, program};
 use mixdown::record::mp4::scan;
 use mixdown::record::timeline::{self, TimelineEvent};
 use mixdown::runtime::clock;
@@ -88,6 +89,49 @@ fn left(recording: &Path, killed: SystemTime) -> Left {
     }
     let whole = Duration::from_millis(whole);
     Left { media, plays: whole, lost: ran.saturating_sub(whole) }
+}
+
+/// One recording is being sent, another is being made when the server is killed: the next one sends all of both.
+#[test]
+fn f33_a_server_that_is_killed_while_it_uploads_goes_on_at_its_next_start() {
+    let Some(program) = program() else { return };
+    let (bucket, folder) = (S3::start(&program, free_port(), None), tempfile::tempdir().expect("a folder"));
+    let line = Line::to(bucket.port);
+    line.cut_after(20_000);
+    let (url, endpoint) = (format!("s3://{BUCKET}/a"), format!("http://127.0.0.1:{}", line.port));
+    let environment = [
+        ("MIXDOWN_RECORDINGS_UPLOAD_URL", url.as_str()),
+        ("MIXDOWN_RECORDINGS_UPLOAD_ENDPOINT", &endpoint),
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "sesame"),
+    ];
+    let killed = Process::start_with(folder.path(), &[], &environment);
+    killed.until("/v1/rooms/demo", |answer| answer.contains("\"participants\":3"));
+    let json = |answer: &str| serde_json::from_str::<Value>(answer).expect("JSON");
+    let ids = [(); 2].map(|()| json(&killed.ask("POST", "/v1/rooms/demo/recordings", "{}"))["id"].as_str().expect("an id").to_owned());
+    let path = |id: &str| format!("/v1/recordings/{id}");
+    killed.until(&path(&ids[1]), |answer| json(answer)["duration_ms"].as_u64() > Some(2500));
+    killed.ask("POST", &format!("{}/stop", path(&ids[0])), "");
+    // The line is cut in the middle of the media, whenever that is.
+    for _ in 0..3000 {
+        if line.sent() > 10_000 {
+            break;
+        }
+        pause(10);
+    }
+    drop(killed);
+    let object = |id: &str, name: &str| bucket.object(&format!("a/{id}/{name}"));
+    assert!(line.sent() > 10_000 && ids.iter().all(|id| object(id, "media.mp4").is_none()), "{} bytes were sent", line.sent());
+    line.cut_after(i64::MAX);
+    let next = Process::start_with(folder.path(), &["--no-demo"], &environment);
+    for (id, state) in ids.iter().zip(["complete", "interrupted"]) {
+        let shown = next.until(&path(id), |answer| json(answer)["upload"]["state"] == "complete");
+        assert_eq!(json(&shown)["state"], state, "{shown}");
+        for name in ["media.mp4", "timeline.json"] {
+            let local = std::fs::read(folder.path().join("recordings").join(id).join(name)).expect("read");
+            assert!(object(id, name).is_some_and(|there| there == local), "{name}");
+        }
+    }
 }
 
 fn pause(ms: u64) {

@@ -106,6 +106,19 @@ fn rest(server: &Process, tracks: &str, one: &Path) {
     let length = std::fs::metadata(one.join(file)).expect("a file").len();
     assert_eq!((track["bytes"].as_u64(), track["codec"].as_str()), (Some(length), Some("h264")));
     assert!(server.ask("GET", &format!("{tracks}/{file}"), "").contains("ftyp"));
+    let range = |range: &str| {
+        let (head, body) = server.fetch(&format!("{tracks}/{file}"), Some(range));
+        (head.split(' ').nth(1).expect("a status").to_owned(), head, body)
+    };
+    let whole = std::fs::read(one.join(file)).expect("read");
+    let (status, head, body) = range("bytes=4-7");
+    assert!(status == "206" && body == b"ftyp" && head.contains(&format!("content-range: bytes 4-7/{length}")), "{head}");
+    let (status, _, body) = range("bytes=-100");
+    assert!(status == "206" && body == whole[whole.len() - 100..]);
+    let (status, head, _) = range(&format!("bytes={length}-"));
+    assert!(status == "416" && head.contains(&format!("content-range: bytes */{length}")), "{head}");
+    let (status, _, body) = range("bytes=0-1,4-7");
+    assert!(status == "200" && body == whole, "of several ranges none");
     for wrong in ["camera-9999.mp4", "manifest.json", "..%2Fmanifest.json"] {
         assert!(server.ask("GET", &format!("{tracks}/{wrong}"), "").contains("not-found"), "{wrong}");
     }

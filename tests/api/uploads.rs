@@ -7,14 +7,15 @@ mod fixtures;
 use crate::recordings::Process;
 use crate::s3::{BUCKET, Line, S3, free_port, program};
 use fixtures::{LARGE_H264, SOUND, is_keyframe, units};
-use mixdown::ids::RecordingId;
-use mixdown::media::{AudioOut, VideoOut};
+use mixdown::ids::{ParticipantId, RecordingId, Source};
+use mixdown::media::{AudioOut, Orientation, VideoIn, VideoOut};
+use mixdown::record::mp4::Ticks;
 use mixdown::record::store::Media;
-use mixdown::record::tracks::Mode;
+use mixdown::record::tracks::{Medium, Mode, Unit};
 use mixdown::record::upload::{self, FRAGMENTS, Hidden, State, Told, Upload};
 use mixdown::record::{Event, Manifest, Part, Reason, Recorder, Report, Settings, Start, Store};
 use mixdown::runtime::clock;
-use mixdown_codecs::{AudioCodec, VideoCodec};
+use mixdown_codecs::{AudioCodec, Size, VideoCodec};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -116,13 +117,17 @@ impl Desk {
     }
 
     fn record(&self, id: u128) -> (Recorder, Receiver<Event>) {
+        self.record_as(id, Mode::Composite)
+    }
+
+    fn record_as(&self, id: u128, tracks: Mode) -> (Recorder, Receiver<Event>) {
         let (said, events) = channel();
         let start = Start {
             id: RecordingId(id),
             room: "standup".parse().expect("a room"),
             view: "main".into(),
             wall: clock::wall(),
-            tracks: Mode::Composite,
+            tracks,
             epoch: clock::now(),
         };
         let recorder = self.store.start(start, Arc::new(Said(said))).expect("begun");
@@ -187,6 +192,29 @@ fn play(recorder: &Recorder, from: u64, to: u64) {
     }
 }
 
+/// The same seconds as a participant's own.
+fn speak(recorder: &Recorder, from: u64, to: u64) {
+    let pictures = units(LARGE_H264);
+    for tick in from * 30..to * 30 {
+        let data = pictures[tick as usize % pictures.len()];
+        let keyframe = is_keyframe(data, false);
+        let medium = Medium::Picture(VideoIn {
+            source: Source::Camera,
+            codec: VideoCodec::H264,
+            data: data.into(),
+            keyframe,
+            size: keyframe.then_some(Size::new(640, 360)),
+            baseline: true,
+            contiguous: true,
+            orientation: Orientation::default(),
+            rtp_time: tick * 3000,
+            received: clock::now(),
+        });
+        let (participant, name, at) = (ParticipantId(1), "Ann".into(), Ticks::from_ms(tick * 100 / 3));
+        let _ = recorder.unit(&Unit { participant, name, at, resumes: false, medium });
+    }
+}
+
 fn end(recorder: &Recorder, events: &Receiver<Event>) -> Manifest {
     recorder.stop(Reason::Requested);
     loop {
@@ -228,6 +256,30 @@ async fn what_is_recorded_is_sent_while_it_grows_and_the_object_is_the_file_that
     desk.complete(without.id).await;
     desk.compare(&server, short.id);
     assert!(server.object(&key(without.id, "manifest.json")).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tracks_are_sent_while_they_grow_with_and_without_a_composite_beside_them() {
+    let Some(program) = program() else { return };
+    let server = S3::start(&program, free_port(), None);
+    let line = Line::to(server.port);
+    let desk = desk(line.port, |_| {});
+    for (id, tracks) in [(1, Mode::Each), (2, Mode::Both)] {
+        let (recorder, events) = desk.record_as(id, tracks);
+        let before = line.sent();
+        if tracks.has_composite() {
+            play(&recorder, 0, 1);
+        }
+        speak(&recorder, 0, 60);
+        let has_parts = |upload: &Upload| upload.sessions.get("camera-0001.mp4").is_some_and(|session| session.parts.len() > 4);
+        desk.until(recorder.id(), has_parts).await;
+        speak(&recorder, 60, 90);
+        let manifest = end(&recorder, &events);
+        desk.complete(manifest.id).await;
+        desk.compare(&server, manifest.id);
+        let (bytes, sent) = (manifest.bytes(), line.sent() - before);
+        assert!(sent < bytes + 2 * PART + 64_000, "{sent} bytes were sent of {bytes}: once");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

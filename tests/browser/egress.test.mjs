@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { chromium, missing, mixdown, open, quit, serve, shoot, story, until } from './harness.mjs';
 import { load } from './modules.mjs';
 
-const { fares } = await load('admin/fares.js');
+const { fares, follows } = await load('admin/fares.js');
 
 test('how an output fares is said in words', () => {
   const now = Date.parse('2026-01-01T00:00:00Z');
@@ -12,6 +12,12 @@ test('how an output fares is said in words', () => {
   assert.equal(fares(interrupted, now), 'interrupted: nothing answers there, 3 in a row, again in 4 s');
   assert.equal(fares({ state: 'failed', reason: 'refused', failures: 9, retry_at: null }, now), 'failed: the other side refuses it');
   assert.equal(fares({ state: 'complete', reason: 'requested', failures: 0, retry_at: null }, now), 'complete');
+});
+
+test('only what a link can fetch is one', () => {
+  const local = { url: '/v1/egress/eg_1/hls/index.m3u8', public: false };
+  const told = [[local, false], [local, true], [{ ...local, public: true }, true], [{ url: 'https://example.org/whip', public: false }, false]];
+  assert.deepEqual(told.map(([output, asked]) => follows(output, asked)), [true, false, true, false]);
 });
 
 /** Plays a live playlist from another site as players in pages do, with a source of media. */
@@ -43,6 +49,16 @@ async function play(url) {
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
+}
+
+/** Leaves it to the browser; false: it knows no HLS. */
+function playNatively(url) {
+  const video = document.createElement('video');
+  Object.assign(video, { muted: true, autoplay: true, crossOrigin: 'anonymous', width: 640 });
+  document.body.replaceChildren(video);
+  if (video.canPlayType('application/vnd.apple.mpegurl') === '') return false;
+  video.src = url;
+  return true;
 }
 
 /** Brightness of some points of the picture, and where it is. */
@@ -110,6 +126,34 @@ story('what leaves a room', missing.mixdown || missing.chromium, (test, { before
     assert.ok(Math.max(...moved.points) - Math.min(...moved.points) > 40, 'it is a picture');
     await shoot(player, 'hls');
     await player.close();
+  });
+
+  test('Chromium plays it by itself too', async (context) => {
+    const url = await page.$eval('tbody a', (link) => link.href);
+    const player = await open(browser, `${site.url}/test/code.js`);
+    if (!(await player.evaluate(playNatively, url))) return context.skip('this Chromium knows no HLS');
+    const first = await until('its picture', async () => {
+      const seen = await player.evaluate(look);
+      return seen.width === 1280 && seen.at > 0.2 && seen;
+    }, 30_000, (seen) => JSON.stringify(seen));
+    await until('it goes on', async () => {
+      const seen = await player.evaluate(look);
+      return seen.at > first.at + 3 && seen.fault === null;
+    }, 30_000);
+    return player.close();
+  });
+
+  test('a server that does not answer is said once', async () => {
+    await page.evaluate(() => {
+      window.known = window.fetch;
+      window.asked = 0;
+      window.fetch = () => { window.asked += 1; return Promise.reject(new TypeError('it is gone')); };
+    });
+    const seen = () => page.evaluate(() => ({ asked: window.asked, said: document.querySelectorAll('.toast.bad').length }));
+    // Each round asks for two lists.
+    const { said } = await until('it was asked for three times', async () => { const now = await seen(); return now.asked >= 6 && now; }, 20_000);
+    assert.equal(said, 1);
+    await page.evaluate(() => { window.fetch = window.known; });
   });
 
   test('the console ends it', async () => {

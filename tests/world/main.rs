@@ -8,6 +8,7 @@ mod egress;
 mod faults;
 mod guest;
 mod links;
+mod long;
 mod network;
 mod passing;
 mod recording_faults;

@@ -2,9 +2,12 @@
 
 use crate::guest::Profile;
 use crate::recordings::{new, studio};
+use mixdown::client::Packet;
 use mixdown::conference::Action;
-use mixdown::conference::handle::Refusal;
+use mixdown::conference::handle::{NewRecording, Refusal};
+use mixdown::ids::Source;
 use mixdown::record::mp4::scan;
+use mixdown::record::tracks::Mode;
 use mixdown::record::{Part, Reason, State};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -47,13 +50,46 @@ impl Drop for Tmpfs {
 }
 
 /// A full decode by somebody else's decoder, where there is one.
-fn plays(media: &Path) {
+pub fn plays(media: &Path) {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-xerror", "-i"]).arg(media).args(["-f", "null", "-"]);
     match command.output() {
         Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => println!("skipped: ffmpeg cannot be run: {error}"),
     }
+}
+
+/// The one that floods has a connection like everybody; its packets pass the gates as far as its rate does.
+#[test]
+fn f7_a_recording_of_a_room_in_which_a_guest_floods_plays_and_is_in_step() {
+    let second = Profile { sings_from: 3200, ..Profile::vp8(2) };
+    let mut studio = studio(vec![Profile::new(1), second], |_| {});
+    let id = studio.world.record(NewRecording { tracks: Mode::Both, ..new() }).unwrap();
+    studio.world.run_ms(1000);
+    let from = studio.world.now;
+    for ms in 0..1000 {
+        for n in 0..50 {
+            let now = studio.world.now;
+            let packet = Packet { source: Source::Microphone, data: vec![0x55; 60].into(), rtp_time: ms * 48 + n, level_dbov: None };
+            studio.world.guests[0].peer.send_audio(now, &packet).unwrap();
+        }
+        studio.world.run_ms(1);
+    }
+    assert!(studio.world.quality(0, 1, from).share > 0.9, "the room goes on");
+    studio.world.run_ms(1500);
+    let film = studio.stop(id);
+    assert_eq!((film.manifest.state, film.manifest.lost_pictures, film.manifest.lost_packets), (State::Complete, 0, 0));
+    let other = studio.world.guests[1].id.unwrap();
+    let (skew, frames) = (film.skew(2, other, 96), film.frames(other));
+    assert!((-40..=40).contains(&skew), "sound comes {skew} ms after the picture");
+    assert!(frames.len() > 80 && frames.is_sorted(), "{frames:?}");
+    let folder = studio._folder.path().join("recordings").join(id.to_string());
+    let tracks = studio.store.tracks(id).unwrap();
+    let of_other: Vec<_> = tracks.iter().filter(|track| track.begun.participant == other).collect();
+    assert!(of_other.len() == 2 && of_other.iter().all(|track| track.gaps.is_empty()), "{tracks:?}");
+    // What the flood made up to be sound is none.
+    of_other.iter().map(|track| track.begun.file.as_str()).chain(["media.mp4"]).for_each(|file| plays(&folder.join(file)));
+    assert!(film.manifest.bytes() < 8 << 20, "{} bytes", film.manifest.bytes());
 }
 
 #[test]

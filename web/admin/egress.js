@@ -4,10 +4,10 @@
  * @module
  */
 
-import { call, list, roomPath } from '../api.js';
+import { call, credentials, list, roomPath } from '../api.js';
 import { redraw } from '../redraw.js';
-import { announce, el, toast } from '../ui.js';
-import { fares } from './fares.js';
+import { announce, complaints, el, toast } from '../ui.js';
+import { fares, follows } from './fares.js';
 
 const REFRESH_MS = 2000;
 
@@ -15,6 +15,7 @@ const GOOD = new Set(['active', 'starting', 'complete']);
 
 export class Egress {
   #timer = 0;
+  #outcome = complaints();
 
   constructor() {
     this.rows = el('tbody');
@@ -48,16 +49,16 @@ export class Egress {
       }
       this.start.disabled = names.length === 0;
       redraw(this.rows, all.map((egress) => this.row(egress)));
+      this.#outcome(null);
     } catch (error) {
-      toast(error.message, 'bad');
+      this.#outcome(error);
     }
   }
 
   row(egress) {
     const { id, room, view, state, outputs, started_at: since } = egress;
     const output = (each) => {
-      const local = each.url.startsWith('/');
-      const where = local ? el('a', { href: each.url, target: '_blank', rel: 'noopener', 'data-key': each.url }, each.url) : el('span', {}, each.url);
+      const where = follows(each, credentials.get() !== '') ? el('a', { href: each.url, target: '_blank', rel: 'noopener', 'data-key': each.url }, each.url) : el('span', {}, each.url);
       return el('div', {}, el('code', {}, each.type), ' ', where, ' ', el('span', { class: GOOD.has(each.state) ? 'good' : 'bad' }, fares(each, Date.now())));
     };
     const stop = el('button', { type: 'button', class: 'quiet danger', 'data-key': id, 'aria-label': `Stop what leaves ${room}`, onclick: () => this.#end(egress) }, 'Stop');

@@ -1,5 +1,5 @@
 /**
- * How outputs fare, in words; knows no document.
+ * How outputs fare, in words, and whether a link leads to them; knows no document.
  *
  * @module
  */
@@ -15,3 +15,11 @@ export function fares({ state, reason, failures, retry_at: again }, now) {
   const wait = again ? Math.max(0, Math.round((Date.parse(again) - now) / 1000)) : 0;
   return `interrupted: ${WORDS[reason] ?? reason}, ${failures} in a row, again in ${wait} s`;
 }
+
+/**
+ * Whether a link fetches an output: it carries no credentials, and what goes to another server is not here.
+ *
+ * @param {{url: string, public: boolean}} output
+ * @param {boolean} asked - whether this server asks for credentials
+ */
+export const follows = ({ url, public: open }, asked) => url.startsWith('/') && (open || !asked);

@@ -6,7 +6,7 @@
 
 import { call, list, read } from '../api.js';
 import { redraw } from '../redraw.js';
-import { announce, el, toast } from '../ui.js';
+import { announce, complaints, el, toast } from '../ui.js';
 
 const REFRESH_MS = 3000;
 const SHOWN = 50;
@@ -23,6 +23,7 @@ export function outcome({ status, error }) {
 
 export class Webhooks {
   #timer = 0;
+  #outcome = complaints();
   /** The endpoint whose deliveries are shown. */
   #chosen = null;
 
@@ -54,8 +55,9 @@ export class Webhooks {
       this.#chosen ??= all[0]?.id ?? null;
       redraw(this.endpoints, all.map((endpoint) => this.endpoint(endpoint)));
       await this.open();
+      this.#outcome(null);
     } catch (error) {
-      toast(error.message, 'bad');
+      this.#outcome(error);
     }
   }
 

@@ -98,4 +98,6 @@ pub struct EgressOutput {
     retry_at: Option<String>,
     /// Where it goes, without what may be secret, or where it can be fetched.
     url: String,
+    /// Whoever knows `url` may fetch it, without credentials.
+    public: bool,
 }

@@ -138,6 +138,11 @@ impl<'a, B: Bytes + ?Sized> Walk<'a, B> {
         Ok(Self { file, length, entry, found })
     }
 
+    /// The same, from where an earlier walk through the same file had come to.
+    pub fn resume(self, found: Found) -> Self {
+        if found.end > self.length { self } else { Self { found: Found { torn: found.end < self.length, ..found }, ..self } }
+    }
+
     /// The next fragment's samples; `None` after the last whole fragment.
     pub fn next_fragment(&mut self) -> Result<Option<Vec<Run>>, Error> {
         let Some((runs, end)) = self.fragment()? else { return Ok(None) };

@@ -5,7 +5,7 @@ use super::*;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-const OPTIONS: Options = Options { fragment: Duration::from_secs(1), max_duration: None, tracks: Mode::Composite };
+const OPTIONS: Options = Options { fragment: Duration::from_secs(1), max_duration: None, tracks: Mode::Composite, sound_late: Ticks(0) };
 const WALL: SystemTime = SystemTime::UNIX_EPOCH;
 
 /// A session and what came out of it.
@@ -112,6 +112,16 @@ fn a_recording_begins_with_a_keyframe_and_the_sound_that_belongs_to_it() {
     let stopped = TimelineEvent::Stopped { reason: "requested".into() };
     assert_eq!(tape.events(), [(0, &TimelineEvent::Started), (tape.session.duration().ms(), &stopped)]);
     assert_eq!(tape.broken, 0);
+}
+
+#[test]
+fn sound_that_is_heard_later_than_its_packets_say_is_placed_earlier() {
+    let mut tape = Tape::new(Options { sound_late: MIX_LATE, ..OPTIONS });
+    tape.play(1000, 3000);
+    let tape = tape.stop();
+    // The packet of the first picture's time begins before it.
+    assert_eq!(tape.times(Kind::Audio), (1..75).map(|n| n * 960 - 432).collect::<Vec<_>>());
+    assert_eq!((tape.times(Kind::Video)[0], tape.end), (0, Some((Reason::Requested, Ticks::from_ms(1500)))));
 }
 
 #[test]

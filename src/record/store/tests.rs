@@ -3,6 +3,7 @@ use super::super::testing::{Medium, media, packet, picture};
 use super::super::{Event, Recorder, Report, Start, mp4};
 use super::*;
 use crate::record::tracks::Mode;
+use crate::record::upload;
 use crate::runtime::clock;
 use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -49,6 +50,37 @@ fn ended(events: &Receiver<Event>) -> Manifest {
     loop {
         if let Event::Ended(manifest) = events.recv_timeout(LONG).expect("an event") {
             return *manifest;
+        }
+    }
+}
+
+#[test]
+fn media_in_another_bucket_than_the_one_that_is_set_are_not_taken_from_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let upload = upload::Settings {
+        url: "s3://films/a".into(),
+        endpoint: "http://127.0.0.1:9".into(),
+        region: "x".into(),
+        path_style: true,
+        access_key_id: "k".into(),
+        secret_access_key: upload::Hidden("s".into()),
+        service_account_file: String::new(),
+        part_bytes: 5 << 20,
+        keep_local: false,
+        delete_unconfirmed: false,
+        retry: (LONG, LONG),
+    };
+    let (store, _) = Store::open(Settings { upload: Some(upload), ..settings(&folder) }).unwrap();
+    let id = RecordingId(1);
+    store.create_folder(id).unwrap();
+    for (bucket, there) in [("films", true), ("other", false)] {
+        let url = format!("s3://{bucket}/a/{id}/media.mp4");
+        let confirmed = [("media.mp4".to_owned(), 77)].into();
+        store.note_upload(id, &upload::Upload { url, confirmed, remote: Some(3), ..Default::default() }).unwrap();
+        let found = store.media(id);
+        match there {
+            true => assert!(matches!(found, Ok(Media::Remote { bytes: 77, fragments: 3 })), "{bucket}"),
+            false => assert!(matches!(found, Err(Refusal::Unknown)), "{bucket}"),
         }
     }
 }

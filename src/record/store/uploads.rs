@@ -5,6 +5,7 @@ use crate::ids::RecordingId;
 use crate::record::disk::{self, Local, MEDIA};
 use crate::record::manifest::Manifest;
 use crate::record::mp4::{self, playlist, scan};
+use crate::record::tracks::files;
 use crate::record::upload::{Bucket, FRAGMENTS, PLAYLIST, STATE, Shown, State, Upload};
 use std::fs::File;
 use std::io;
@@ -57,9 +58,17 @@ impl Store {
         self.folder(id)?.reader(name).map_err(unknown_or_disk)
     }
 
+    /// The names of the files that media are written to, so far.
+    pub fn growing(&self, id: RecordingId) -> Result<Vec<String>, Refusal> {
+        let tracks = files::begun(&self.folder(id)?)?;
+        Ok(std::iter::once(MEDIA.to_owned()).chain(tracks).collect())
+    }
+
+    /// Unknown are media that another bucket has than the one that is set: what lies there under the same name is not these.
     pub fn media(&self, id: RecordingId) -> Result<Media, Refusal> {
+        let here = self.bucket().map(|bucket| bucket.url(&format!("{id}/{MEDIA}")));
         match (self.file(id, MEDIA), self.upload(id)?) {
-            (Err(Refusal::Unknown), Some(Upload { remote: Some(fragments), confirmed, .. })) if self.bucket().is_some() => {
+            (Err(Refusal::Unknown), Some(Upload { remote: Some(fragments), confirmed, url, .. })) if here == Some(url.clone()) => {
                 Ok(Media::Remote { bytes: confirmed.get(MEDIA).copied().ok_or(Refusal::Unknown)?, fragments })
             }
             (file, _) => Ok(Media::Local(file?)),

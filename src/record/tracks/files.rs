@@ -6,7 +6,8 @@
 use super::stage::Output;
 use super::{Begun, Gap, Index, Stretch};
 use crate::record::disk::{self, Disk, DiskFile};
-use crate::record::mp4::{self, Ticks, scan};
+use crate::record::mp4;
+use crate::record::mp4::scan::{self, Found, Walk};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -107,22 +108,52 @@ impl Files {
     }
 }
 
+/// What has been found in files that grow: they are looked at from there on.
+#[derive(Debug, Default)]
+pub struct Seen(BTreeMap<String, Found>);
+
 /// The tracks as they are: of a recording that has ended, or so far.
-pub fn list(disk: &dyn Disk) -> io::Result<Vec<Stretch>> {
+pub fn list(disk: &dyn Disk, seen: &mut Seen) -> io::Result<Vec<Stretch>> {
+    match index(disk)? {
+        Some(tracks) => Ok(tracks),
+        None => journal(disk)?.into_iter().filter_map(|(begun, gaps)| so_far(disk, begun, gaps, seen).transpose()).collect(),
+    }
+}
+
+/// One of them; no other file is looked at.
+pub fn find(disk: &dyn Disk, name: &str, seen: &mut Seen) -> io::Result<Option<Stretch>> {
+    if let Some(tracks) = index(disk)? {
+        return Ok(tracks.into_iter().find(|track| track.begun.file == name));
+    }
+    match journal(disk)?.into_iter().find(|(begun, _)| begun.file == name) {
+        Some((begun, gaps)) => so_far(disk, begun, gaps, seen),
+        None => Ok(None),
+    }
+}
+
+/// Of a recording that has ended.
+fn index(disk: &dyn Disk) -> io::Result<Option<Vec<Stretch>>> {
     match disk::read(disk, INDEX) {
-        Ok(text) => Ok(serde_json::from_slice::<Index>(&text).map_err(io::Error::from)?.tracks),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => of_journal(disk, false),
+        Ok(text) => Ok(Some(serde_json::from_slice::<Index>(&text).map_err(io::Error::from)?.tracks)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
+/// The names of all files that have begun in a recording that runs; in the order in which they did.
+pub fn begun(disk: &dyn Disk) -> io::Result<Vec<String>> {
+    Ok(journal(disk)?.into_iter().map(|(begun, _)| begun.file).collect())
+}
+
 /// Closes the files of a recording that has ended, however that was, and lists them in `tracks.json`. Does so once.
 pub fn conclude(disk: &dyn Disk) -> io::Result<Vec<Stretch>> {
-    let tracks = match disk::read(disk, INDEX) {
-        Ok(text) => return Ok(serde_json::from_slice::<Index>(&text).map_err(io::Error::from)?.tracks),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => of_journal(disk, true)?,
-        Err(error) => return Err(error),
-    };
+    if let Some(tracks) = index(disk)? {
+        return Ok(tracks);
+    }
+    let mut tracks = Vec::new();
+    for (begun, gaps) in journal(disk)? {
+        tracks.extend(repair(disk, begun, gaps)?);
+    }
     let index = Index { version: 1, tracks };
     disk::replace(disk, INDEX, &serde_json::to_vec_pretty(&index).unwrap_or_default())?;
     disk::remove_if_there(disk, JOURNAL)?;
@@ -134,8 +165,8 @@ pub fn end_ms(tracks: &[Stretch]) -> u64 {
     tracks.iter().map(|track| (track.begun.offset_us + track.duration_us) / 1000).max().unwrap_or_default()
 }
 
-/// `repair`: what is torn at the end of a file is cut off, and files without a unit are removed.
-fn of_journal(disk: &dyn Disk, repair: bool) -> io::Result<Vec<Stretch>> {
+/// The files that have begun and what is missing in them, as noted while the recording runs. Looks into none of them.
+fn journal(disk: &dyn Disk) -> io::Result<Vec<(Begun, Vec<Gap>)>> {
     let text = match disk::read(disk, JOURNAL) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -149,42 +180,62 @@ fn of_journal(disk: &dyn Disk, repair: bool) -> io::Result<Vec<Stretch>> {
             Line::Gap { file, gap } => gaps.entry(file).or_default().push(gap),
         }
     }
-    let mut tracks = Vec::with_capacity(begun.len());
-    for begun in begun {
+    let with_gaps = |begun: Begun| {
         let gaps = gaps.remove(&begun.file).unwrap_or_default();
-        tracks.extend(look(disk, begun, gaps, repair)?);
-    }
-    Ok(tracks)
+        (begun, gaps)
+    };
+    Ok(begun.into_iter().map(with_gaps).collect())
 }
 
-/// `None`: there is nothing in it.
-fn look(disk: &dyn Disk, begun: Begun, mut gaps: Vec<Gap>, repair: bool) -> io::Result<Option<Stretch>> {
-    let mut file = match disk.open(&begun.file) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
+fn open(disk: &dyn Disk, begun: &Begun) -> io::Result<Option<Box<dyn DiskFile>>> {
+    match disk.open(&begun.file) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file that may still grow; `None`: there is nothing in it yet.
+fn so_far(disk: &dyn Disk, begun: Begun, gaps: Vec<Gap>, seen: &mut Seen) -> io::Result<Option<Stretch>> {
+    let Some(file) = open(disk, &begun)? else { return Ok(None) };
+    let walked = Walk::new(&*file).and_then(|walk| {
+        let mut walk = match seen.0.remove(&begun.file) {
+            Some(found) => walk.resume(found),
+            None => walk,
+        };
+        while walk.next_fragment()?.is_some() {}
+        Ok(walk.found)
+    });
+    match walked {
+        Ok(found) => {
+            seen.0.insert(begun.file.clone(), found.clone());
+            Ok(stretch(begun, gaps, &found))
+        }
+        Err(mp4::Error::Io(error)) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// A file that will not grow: what is torn at its end is cut off, and one without a unit is removed.
+fn repair(disk: &dyn Disk, begun: Begun, gaps: Vec<Gap>) -> io::Result<Option<Stretch>> {
+    let Some(mut file) = open(disk, &begun)? else { return Ok(None) };
     let found = match scan::scan(&*file) {
         Ok(found) if found.fragments > 0 => found,
         Err(mp4::Error::Io(error)) => return Err(error),
-        Ok(_) | Err(_) => {
-            if repair {
-                disk.remove(&begun.file)?;
-            }
-            return Ok(None);
-        }
+        Ok(_) | Err(_) => return disk.remove(&begun.file).map(|()| None),
     };
-    if repair && found.torn {
+    if found.torn {
         file.truncate(found.end)?;
         file.sync()?;
     }
+    Ok(stretch(begun, gaps, &found))
+}
+
+fn stretch(begun: Begun, mut gaps: Vec<Gap>, found: &Found) -> Option<Stretch> {
+    if found.fragments == 0 {
+        return None;
+    }
     let end = begun.offset_us + super::micros(found.duration);
     gaps.retain(|gap| gap.to_us <= end);
-    Ok(Some(Stretch {
-        duration_us: super::micros(Ticks(found.duration.0)),
-        bytes: found.end,
-        units: found.pictures + found.packets,
-        gaps,
-        begun,
-    }))
+    Some(Stretch { duration_us: super::micros(found.duration), bytes: found.end, units: found.pictures + found.packets, gaps, begun })
 }

@@ -23,20 +23,27 @@ struct Gate {
     keyframe: Ticks,
     asked: Option<Ticks>,
     quarter_turns: u8,
+    /// A unit that resumes the track was not taken: the next one does.
+    resumes: bool,
+}
+
+/// A unit that is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Pictures that were not, before it. Of sound the numbers say so.
+    pub lost: u64,
+    pub resumes: bool,
 }
 
 impl Gates {
-    /// What is lost before the unit, where it is to be taken. `fits`: there is room for it.
-    pub fn offer(&mut self, unit: &Unit, fits: bool, keyframe_every: Duration) -> (Option<u64>, Need) {
+    /// Whether the unit is to be taken. `fits`: there is room for it.
+    pub fn offer(&mut self, unit: &Unit, fits: bool, keyframe_every: Duration) -> (Option<Taken>, Need) {
         let gate = self.0.entry(unit.track()).or_default();
+        gate.resumes |= unit.resumes;
         let Medium::Picture(picture) = &unit.medium else {
-            if !fits {
-                gate.lost += 1;
-                return (None, Need::Nothing);
-            }
-            return (Some(std::mem::take(&mut gate.lost)), Need::Nothing);
+            return (fits.then(|| gate.take()), Need::Nothing);
         };
-        let follows = gate.open && picture.contiguous;
+        let follows = gate.open && picture.contiguous && !unit.resumes;
         if !fits || !(picture.keyframe || follows) {
             gate.lost += u64::from(gate.open || gate.lost > 0);
             gate.open = false;
@@ -49,7 +56,7 @@ impl Gates {
         }
         let due = unit.at.since(gate.keyframe) >= Ticks::from_ms(keyframe_every.as_millis() as u64);
         let wants = !picture.keyframe && (turned || due);
-        (Some(std::mem::take(&mut gate.lost)), if wants { gate.ask(unit.at) } else { Need::Nothing })
+        (Some(gate.take()), if wants { gate.ask(unit.at) } else { Need::Nothing })
     }
 
     /// A picture could not be used.
@@ -66,6 +73,10 @@ impl Gates {
 }
 
 impl Gate {
+    fn take(&mut self) -> Taken {
+        Taken { lost: std::mem::take(&mut self.lost), resumes: std::mem::take(&mut self.resumes) }
+    }
+
     fn ask(&mut self, now: Ticks) -> Need {
         if self.asked.is_some_and(|asked| now.since(asked) < ASK_AGAIN) {
             return Need::Nothing;

@@ -50,6 +50,8 @@ pub struct Unit {
     pub name: Arc<str>,
     /// When it came, on the room's clock.
     pub at: Ticks,
+    /// It does not follow the one before: what came between was withheld, and is no loss.
+    pub resumes: bool,
     pub medium: Medium,
 }
 

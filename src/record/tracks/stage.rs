@@ -129,6 +129,12 @@ impl Tracks {
                 }
             }
             Medium::Packet(packet) => {
+                if unit.resumes {
+                    // What was withheld is no loss, and none of it may come after all.
+                    self.sound(id, usize::MAX, place, wall);
+                    self.tracks.get_mut(&id).into_iter().for_each(|track| track.turn = Some(packet.sequence));
+                }
+                let Some(track) = self.tracks.get_mut(&id) else { return };
                 let per_unit = Ticks::PER_SECOND / u64::from(packet.codec.clock_rate().max(1));
                 let at = track.clock.place(Ticks(packet.rtp_time.saturating_mul(per_unit)), unit.at);
                 // A second copy, or too late.

@@ -33,7 +33,11 @@ impl Room {
     }
 
     fn unit(&mut self, at_ms: u64, medium: Medium) {
-        let unit = Unit { participant: ANN, name: "Ann".into(), at: Ticks::from_ms(at_ms), medium };
+        self.unit_that(false, at_ms, medium);
+    }
+
+    fn unit_that(&mut self, resumes: bool, at_ms: u64, medium: Medium) {
+        let unit = Unit { participant: ANN, name: "Ann".into(), at: Ticks::from_ms(at_ms), resumes, medium };
         self.tracks.handle(unit, 0, &Some, WALL);
         self.drain();
     }
@@ -136,6 +140,26 @@ fn another_size_is_another_file_and_a_sender_that_never_rests_gets_no_more() {
 }
 
 #[test]
+fn another_codec_is_another_file_that_begins_with_its_keyframe() {
+    let mut room = Room::new();
+    let vp8 = |n: u64, unit: u64| {
+        let coded = testing::vp8_picture(unit);
+        let size = coded.keyframe.then_some(Size::new(160, 120));
+        Medium::Picture(VideoIn { codec: VideoCodec::Vp8, data: coded.data, keyframe: coded.keyframe, size, ..picture(n, None) })
+    };
+    (0..45).for_each(|n| room.picture(n * 1000 / 30, n, None));
+    room.unit(1500, vp8(45, 46));
+    assert_eq!(room.broken, 1, "none of the other codec before a keyframe");
+    (46..90).for_each(|n| room.unit(n * 1000 / 30, vp8(n, n - 46)));
+    (90..120).for_each(|n| room.picture(n * 1000 / 30, n, None));
+    let (tracks, _) = room.end();
+    let files: Vec<_> = tracks.iter().map(|track| (track.begun.file.as_str(), track.begun.codec.as_str(), track.units)).collect();
+    assert_eq!(files, [("camera-0001.mp4", "h264", 45), ("camera-0002.mp4", "vp8", 44), ("camera-0003.mp4", "h264", 30)]);
+    let begins = tracks.iter().map(|track| track.begun.offset_us / 1000);
+    assert!(begins.zip([0, 1533, 3000]).all(|(begin, at)| begin.abs_diff(at) <= 2), "{tracks:?}");
+}
+
+#[test]
 fn sound_out_of_order_is_put_in_order_and_what_is_lost_is_told() {
     let mut room = Room::new();
     let order = [0, 1, 3, 2, 4, 5, 5, 8, 9, 10];
@@ -148,6 +172,31 @@ fn sound_out_of_order_is_put_in_order_and_what_is_lost_is_told() {
     assert!(starts.is_sorted() && starts[5] <= 101 && starts[6].abs_diff(160) <= 2, "{starts:?}");
     let gap = tracks[0].gaps[0];
     assert!(gap.from_us.abs_diff(1_120_000) < 2000 && gap.to_us.abs_diff(1_160_000) < 2000, "{gap:?}");
+}
+
+#[test]
+fn what_was_withheld_is_no_loss_and_none_of_it_comes_after_all() {
+    let mut room = Room::new();
+    (0..30).for_each(|n| room.packet(1000 + n * 20, n));
+    room.unit_that(true, 3000, Medium::Packet(packet(100)));
+    // Late, from while it was withheld; then one is lost.
+    [99, 101, 102, 104].into_iter().chain(105..130).for_each(|n| room.packet(1000 + n * 20, n));
+    let (tracks, disk) = room.end();
+    assert_eq!((tracks[0].units, tracks[0].gaps.len(), tracks[0].gaps[0].lost), (59, 1, 1), "{tracks:?}");
+    let starts = starts(&disk, &tracks[0].begun.file);
+    assert!(starts[29].abs_diff(580) <= 2 && starts[30].abs_diff(2000) <= 2, "{starts:?}");
+}
+
+#[test]
+fn a_queue_that_is_full_when_a_track_resumes_says_so_with_what_it_takes_next_and_loses_nothing_twice() {
+    let mut gates = gate::Gates::default();
+    let mut offer = |resumes, fits| {
+        let medium = Medium::Packet(packet(0));
+        let unit = Unit { participant: ANN, name: "Ann".into(), at: Ticks::from_ms(0), resumes, medium };
+        gates.offer(&unit, fits, Duration::from_secs(10)).0.map(|taken| (taken.lost, taken.resumes))
+    };
+    let taken = [(true, false), (false, false), (false, true), (false, true)].map(|(resumes, fits)| offer(resumes, fits));
+    assert_eq!(taken, [None, None, Some((0, true)), Some((0, false))], "the numbers say what is lost");
 }
 
 #[test]
@@ -175,7 +224,8 @@ fn a_file_begins_with_a_keyframe_and_units_before_the_recording_are_none_of_it()
     let mut room = Room::new();
     room.picture(100, 1, None);
     assert_eq!(room.broken, 1);
-    let unit = Unit { participant: ANN, name: "Ann".into(), at: Ticks::from_ms(200), medium: Medium::Picture(picture(0, None)) };
+    let unit =
+        Unit { participant: ANN, name: "Ann".into(), at: Ticks::from_ms(200), resumes: false, medium: Medium::Picture(picture(0, None)) };
     room.tracks.handle(unit, 0, &|_| None, WALL);
     room.drain();
     assert_eq!((room.broken, room.tracks.is_empty()), (2, true));
@@ -206,14 +256,39 @@ fn what_a_killed_process_leaves_is_whole_up_to_its_last_fragment() {
 }
 
 #[test]
+fn what_was_seen_of_a_file_that_grows_is_not_looked_at_again_nor_are_others() {
+    let mut room = Room::new();
+    let mut seen = files::Seen::default();
+    let mut read = |room: &Room, look: &mut dyn FnMut(&Fake, &mut files::Seen) -> u64| {
+        let before = room.disk.read();
+        (look(&room.disk, &mut seen), room.disk.read() - before)
+    };
+    let mut list =
+        |disk: &Fake, seen: &mut files::Seen| -> u64 { files::list(disk, seen).unwrap().iter().map(|track| track.duration_us).sum() };
+    (0..600).for_each(|n| room.packet(n * 20, n));
+    (0..900).for_each(|n| room.picture(n * 1000 / 30, n, None));
+    let (first, all) = read(&room, &mut list);
+    (900..960).for_each(|n| room.picture(n * 1000 / 30, n, None));
+    let (second, more) = read(&room, &mut list);
+    assert!(second >= first + 1_000_000 && more < all / 3, "{first} µs and {second} µs, {all} and {more} bytes");
+    let (found, one) = read(&room, &mut |disk, seen| files::find(disk, "camera-0002.mp4", seen).unwrap().unwrap().duration_us);
+    assert!(found > 29_000_000 && one < more, "{found} µs, {one} and {more} bytes");
+    let (none, _) = read(&room, &mut |disk, seen| u64::from(files::find(disk, "../x", seen).unwrap().is_some()));
+    assert_eq!(none, 0);
+    let (tracks, disk) = room.end();
+    assert_eq!(files::list(&disk, &mut files::Seen::default()).unwrap(), tracks);
+}
+
+#[test]
 fn a_gate_asks_at_the_beginning_after_a_loss_and_every_ten_seconds_but_not_all_the_time() {
     use crate::record::queue::Need;
     let mut gates = gate::Gates::default();
     let offer = |gates: &mut gate::Gates, at_ms: u64, keyframe: bool, contiguous: bool| {
         let picture = VideoIn { keyframe, contiguous, ..picture(0, None) };
-        let unit = Unit { participant: ANN, name: "Ann".into(), at: Ticks::from_ms(at_ms), medium: Medium::Picture(picture) };
+        let unit =
+            Unit { participant: ANN, name: "Ann".into(), at: Ticks::from_ms(at_ms), resumes: false, medium: Medium::Picture(picture) };
         let (taken, need) = gates.offer(&unit, true, Duration::from_secs(10));
-        (taken, need == Need::Keyframe)
+        (taken.map(|taken| taken.lost), need == Need::Keyframe)
     };
     assert_eq!(offer(&mut gates, 0, false, true), (None, true));
     assert_eq!(offer(&mut gates, 33, false, true), (None, false));

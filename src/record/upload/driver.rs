@@ -178,12 +178,15 @@ impl Carrier {
             upload = Upload { url, ..Upload::default() };
         }
         let whole = manifest.state.is_final();
-        let listed = manifest.files.iter().map(|file| file.name.as_str()).filter(|name| *name != MEDIA);
-        let has_media = !whole || manifest.files.iter().any(|file| file.name == MEDIA);
-        let names = has_media.then_some(MEDIA).into_iter().chain(listed);
-        for name in names {
-            if !upload.confirmed.contains_key(name) && !self.send_file(id, &mut upload, name, whole).await? {
-                return Ok(Progress::Open);
+        let has_media = manifest.files.iter().any(|file| file.name == MEDIA);
+        let names = match whole {
+            true => manifest.files.iter().map(|file| file.name.clone()).collect(),
+            false => blocking(&self.store, move |store| store.growing(id)).await?,
+        };
+        for name in &names {
+            if !upload.confirmed.contains_key(name) {
+                // What grows is never all there, and what grows beside it does not wait for that.
+                self.send_file(id, &mut upload, name, whole).await?;
             }
         }
         if !whole {
@@ -206,21 +209,21 @@ impl Carrier {
         Ok(Progress::Settled)
     }
 
-    /// Sends of a file what can be sent now; true: the bucket has confirmed all of it.
-    async fn send_file(&self, id: RecordingId, upload: &mut Upload, name: &str, whole: bool) -> Result<bool, Fault> {
+    /// Sends of a file what can be sent now; of a whole one all, until the bucket has confirmed it.
+    async fn send_file(&self, id: RecordingId, upload: &mut Upload, name: &str, whole: bool) -> Result<(), Fault> {
         let key = key(id, name);
         loop {
             let _permit = self.permits.acquire().await;
-            let Some((file, source)) = self.source(id, name, whole).await? else { return Ok(false) };
+            let Some((file, source)) = self.source(id, name, whole).await? else { return Ok(()) };
             let total = source.head + source.payload;
             match (plan::next(upload.sessions.get_mut(name), source, self.settings.part_bytes), upload.sessions.get_mut(name)) {
-                (Step::Wait, _) => return Ok(false),
+                (Step::Wait, _) => return Ok(()),
                 (Step::Single, _) => {
                     let bytes = self.read(file, 0..total).await?;
                     self.announce(id, upload, name).await?;
                     self.bucket.put(&key, bytes).await?;
                     metrics::counter!("mixdown_upload_bytes_total").increment(total);
-                    return self.confirm(id, upload, name, total).await.map(|()| true);
+                    return self.confirm(id, upload, name, total).await;
                 }
                 (Step::Put { index, range }, Some(session)) => {
                     let begin = if index == 0 { 0 } else { source.head + range.start };
@@ -232,7 +235,7 @@ impl Carrier {
                 (Step::Complete, Some(session)) => {
                     let completed = self.complete(session, &key, total).await;
                     self.kept(id, upload, name, completed).await?;
-                    return self.confirm(id, upload, name, total).await.map(|()| true);
+                    return self.confirm(id, upload, name, total).await;
                 }
                 (Step::Begin | Step::Put { .. } | Step::Complete, _) => self.begin(id, upload, name, &key).await?,
             }

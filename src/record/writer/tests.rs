@@ -23,7 +23,8 @@ fn manifest() -> Manifest {
 fn desk_with(disk: &Fake, options: Options, usage: Arc<Usage>) -> Result<Desk, Fault> {
     let now = crate::runtime::clock::now();
     let writer = Writer::begin(Box::new(disk.clone()), options, usage, manifest(), now)?;
-    let session = Session::new(session::Options { fragment: Duration::from_secs(1), max_duration: None, tracks: Default::default() });
+    let (fragment, sound_late) = (Duration::from_secs(1), Ticks::default());
+    let session = Session::new(session::Options { fragment, max_duration: None, tracks: Default::default(), sound_late });
     Ok(Desk { session, writer, now })
 }
 
