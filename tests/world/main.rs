@@ -9,6 +9,7 @@ mod faults;
 mod guest;
 mod links;
 mod network;
+mod overload;
 mod passing;
 mod recording_faults;
 mod recordings;
