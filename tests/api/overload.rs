@@ -1,12 +1,17 @@
 //! An overloaded server and who comes to it (docs/faults.md, F3).
 
+use crate::recordings::Process;
 use crate::world::{CANDIDATES, NOW, OFFER, RESTART, SECRET, World, call};
 use axum::http::{Method, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{EncodingKey, Header, encode};
+use mixdown::overload::host::usage_of;
 use mixdown::overload::{Refusal, Status};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 const TRICKLE: &str = "application/trickle-ice-sdpfrag";
 
@@ -70,4 +75,98 @@ async fn f3_an_overloaded_server_refuses_newcomers_and_who_is_there_goes_on() {
     load(&world, None);
     assert_eq!(world.get("/readyz").await.status, StatusCode::OK);
     assert_eq!(join("/whep/standup", "bob").await.status, StatusCode::CREATED);
+}
+
+/// A group of processes with a quota, in whichever version of cgroups this machine has.
+struct Group {
+    folder: PathBuf,
+    unified: bool,
+}
+
+impl Group {
+    /// With `process` in it.
+    fn of(process: u32) -> std::io::Result<Self> {
+        let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        let root = if unified { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/cpu" };
+        let folder = Path::new(root).join(format!("mixdown-test-{process}"));
+        std::fs::create_dir(&folder)?;
+        let group = Self { folder, unified };
+        group.allow(100.0)?;
+        std::fs::write(group.folder.join("cgroup.procs"), process.to_string())?;
+        Ok(group)
+    }
+
+    /// So many milliseconds of processor time per second from now on.
+    fn allow(&self, ms: f64) -> std::io::Result<()> {
+        let (quota, period) = ((ms * 20.0) as u64, 20_000);
+        if self.unified {
+            return std::fs::write(self.folder.join("cpu.max"), format!("{quota} {period}"));
+        }
+        std::fs::write(self.folder.join("cpu.cfs_period_us"), period.to_string())?;
+        std::fs::write(self.folder.join("cpu.cfs_quota_us"), quota.to_string())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Its process has been killed, and goes in a moment.
+        let _ = (0..50).find(|_| {
+            pause(20);
+            std::fs::remove_dir(&self.folder).is_ok()
+        });
+    }
+}
+
+/// Somebody with a face and a voice.
+struct Person(Child);
+
+impl Person {
+    fn join(server: &Process, face: u8) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mixdown"));
+        command.args(["join", &format!("http://{}/r/busy", server.address), "--face", &face.to_string()]);
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs"))
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Lets other processes go on.
+fn pause(ms: u64) {
+    let (_sender, nobody) = std::sync::mpsc::channel::<()>();
+    let _ = nobody.recv_timeout(Duration::from_millis(ms));
+}
+
+/// F2 with a kernel's quota in place of a model.
+#[test]
+fn f2_a_server_with_too_little_processor_time_gives_up_pictures_and_no_sound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Process::start(folder.path());
+    let pid = server.child.id();
+    let group = match Group::of(pid) {
+        Ok(group) => group,
+        Err(error) => return println!("skipped: a group with a quota cannot be made here: {error}"),
+    };
+    group.allow(2000.0).expect("a quota");
+    let _people: Vec<Person> = (1..=3).map(|face| Person::join(&server, face)).collect();
+    server.until("/metrics", |metrics| metrics.contains("mixdown_feeds 3"));
+    pause(1500);
+    let used = || usage_of(pid).expect("it runs").cpu.as_millis() as f64;
+    let (before, node) = (used(), || serde_json::from_str::<Value>(&server.ask("GET", "/v1/node", "")).expect("JSON"));
+    pause(2000);
+    let needs = (used() - before) / 2.0;
+    assert_eq!(node()["step"], 0, "{}", node());
+    group.allow(needs / 1.8).expect("a quota");
+    let states: Vec<Value> = (0..36).map(|_| (pause(250), node()).1).collect();
+    let steps: Vec<u64> = states.iter().filter_map(|state| state["step"].as_u64()).collect();
+    println!("{needs:.0} ms per second are needed, {:.0} are there: {steps:?}", needs / 1.8);
+    assert!(steps.is_sorted() && steps.windows(2).all(|pair| pair[1] - pair[0] <= 1), "one after the other: {steps:?}");
+    assert!(steps[4..].iter().all(|step| *step >= 1), "within a second: {steps:?}");
+    assert!((2..7).contains(steps.last().expect("steps")), "as far as it must, and no further: {steps:?}");
+    let late = states[24..].iter().filter(|state| state["late_sound_ticks_percent"].as_f64() > Some(0.0)).count();
+    assert!(late <= 1, "sound comes in time once pictures have given way: {:?}", &states[24..]);
 }
