@@ -44,6 +44,12 @@ impl Cadence {
         n
     }
 
+    /// Whether tick `n` is one of `fps` per second, as even as they can be.
+    pub fn is_beat(&self, n: u64, fps: u32) -> bool {
+        let (rate, fps) = (u64::from(self.ticks_per_second), u64::from(fps));
+        fps >= rate || n == 0 || n * fps / rate != (n - 1) * fps / rate
+    }
+
     /// RTP time of tick `n` at `clock_rate` Hz.
     pub fn rtp_time(&self, n: u64, clock_rate: u32) -> u64 {
         n * u64::from(clock_rate) / u64::from(self.ticks_per_second)
@@ -60,6 +66,17 @@ mod tests {
         let cadence = Cadence::new(epoch, 30);
         assert_eq!(cadence.time(30 * 3600), epoch + Duration::from_secs(3600));
         assert_eq!(cadence.rtp_time(30 * 3600, 90_000), 3600 * 90_000);
+    }
+
+    #[test]
+    fn beats_are_as_many_as_they_should_be_and_evenly_apart() {
+        let cadence = Cadence::new(crate::runtime::clock::now(), 30);
+        for fps in [1, 7, 10, 15, 25, 29, 30, 60] {
+            let beats: Vec<u64> = (0..300).filter(|n| cadence.is_beat(*n, fps)).collect();
+            assert_eq!(beats.len(), 10 * fps.min(30) as usize, "{fps}");
+            let gaps = beats.windows(2).map(|pair| pair[1] - pair[0]);
+            assert!(gaps.clone().max().unwrap() - gaps.min().unwrap() <= 1, "{fps}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod ingress;
 pub mod media;
 pub mod net;
+pub mod overload;
 pub mod peer;
 pub mod pipeline;
 pub mod process;

@@ -14,6 +14,7 @@ use crate::conference::station::Station;
 use crate::config::{Config, Mode};
 use crate::egress::Board;
 use crate::ids::RoomId;
+use crate::overload::Monitor;
 use crate::pipeline::quote::Costs;
 use crate::room::model::RoomPatch;
 use crate::webhooks;
@@ -33,6 +34,8 @@ pub trait Rooms: Send + Sync {
     fn library(&self) -> Library;
     fn station(&self) -> Station;
     fn board(&self) -> Board;
+    /// How this server stands: what is given up for lack of time, and whether newcomers are refused.
+    fn load(&self) -> Monitor;
     /// From now on nobody joins and no room is made.
     fn drain(&self);
     fn is_draining(&self) -> bool;
@@ -65,6 +68,10 @@ impl Rooms for Directory {
 
     fn board(&self) -> Board {
         self.board().clone()
+    }
+
+    fn load(&self) -> Monitor {
+        self.load().clone()
     }
 
     fn drain(&self) {
@@ -163,21 +170,53 @@ impl App {
         rooms
     }
 
-    /// The room, made where it does not run. Draining: 503.
+    /// The room, made where it does not run. Draining, or overloaded where it would be made: 503.
     pub fn open(&self, id: &RoomId, settings: RoomPatch) -> Result<(RoomHandle, Created), Problem> {
         self.refuse_while_draining()?;
+        if self.rooms.find(id).is_none() {
+            self.refuse_while_overloaded()?;
+        }
         let (room, created) = self.rooms.open(id, settings)?;
         self.events.watch(&room);
         Ok((room, created))
     }
 
-    /// The room that somebody wants to join: made where the configuration allows it.
-    pub fn enter(&self, id: &RoomId) -> Result<RoomHandle, Problem> {
+    /// The room that somebody wants to join: made where the configuration allows it. Draining, or overloaded where they are not there
+    /// already: 503.
+    pub async fn enter(&self, id: &RoomId, identity: Option<&str>) -> Result<RoomHandle, Problem> {
         self.refuse_while_draining()?;
+        if let Err(problem) = self.refuse_while_overloaded() {
+            return self.rejoin(id, identity).await.ok_or(problem);
+        }
         if self.config.rooms.create_on_join {
             return Ok(self.open(id, RoomPatch::default())?.0);
         }
         self.room(id)
+    }
+
+    /// The room, if somebody of this identity is in it: who takes their own place again adds nothing.
+    async fn rejoin(&self, id: &RoomId, identity: Option<&str>) -> Option<RoomHandle> {
+        let (room, identity) = (self.room(id).ok()?, identity?);
+        room.is_present(identity.to_owned()).await.is_ok_and(|present| present).then_some(room)
+    }
+
+    /// Nothing that costs more than what runs: 503 while draining or overloaded.
+    pub fn refuse_more(&self) -> Result<(), Problem> {
+        self.refuse_while_draining()?;
+        self.refuse_while_overloaded()
+    }
+
+    fn refuse_while_overloaded(&self) -> Result<(), Problem> {
+        let Some(problem) = self.overload() else { return Ok(()) };
+        metrics::counter!("mixdown_drops_total", "reason" => "overloaded").increment(1);
+        Err(problem)
+    }
+
+    /// What newcomers are told now, if they are not welcome.
+    pub fn overload(&self) -> Option<Problem> {
+        let status = self.rooms.load().status();
+        let problem = Problem::new(Code::Overloaded, status.refusal?.to_string());
+        Some(problem.retry_after(status.retry_after.as_secs().max(1)))
     }
 
     pub fn refuse_while_draining(&self) -> Result<(), Problem> {

@@ -182,7 +182,7 @@ pub async fn create(State(app): State<App>, Room(room): Room, Document(document)
     let wanted: Wanted = read(app.layouts.resolve_in(document))?;
     let (view, layout, outputs) = wanted.targets(&app.config.egress)?;
     let handle = app.room(&room)?;
-    app.refuse_while_draining()?;
+    app.refuse_more()?;
     let shown = handle.send_out(NewEgress { view, layout, outputs }).await?;
     let mut response = json(&shown, None);
     *response.status_mut() = StatusCode::CREATED;

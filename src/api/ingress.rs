@@ -97,7 +97,7 @@ impl Check for IngressPatch {
 pub async fn create(State(app): State<App>, Room(room): Room, Document(document): Document) -> Result<Response, Problem> {
     let wanted: Wanted = read(document)?;
     let handle = app.room(&room)?;
-    app.refuse_while_draining()?;
+    app.refuse_more()?;
     let station = app.rooms.station();
     let looking = tokio::task::spawn_blocking(move || look(&station, wanted)).await;
     let new = looking.map_err(|_| Problem::new(Code::Internal, "the request ended by an internal error"))??;

@@ -136,7 +136,7 @@ impl Door {
             rights: caller.rights(),
             limits,
         };
-        let handle = app.enter(&room)?;
+        let handle = app.enter(&room, caller.identity()).await?;
         let joined = handle.join(join).await?;
         let mut response = answer(StatusCode::CREATED, SDP, joined.answer);
         let headers = response.headers_mut();

@@ -138,6 +138,7 @@ pub fn documented() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::test))
         .routes(routes!(estimate::estimate))
         .routes(routes!(tokens::create))
+        .routes(routes!(node::node))
         .routes(routes!(node::drain))
         .routes(routes!(node::healthz))
         .routes(routes!(node::readyz))

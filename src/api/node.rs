@@ -14,10 +14,11 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// New participants are welcome.
+/// New participants are welcome: the server neither drains nor is overloaded.
 #[utoipa::path(get, path = "/readyz", tag = "node", responses((status = 200, content_type = "text/plain", body = String), (status = 503)))]
 pub async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
-    app.refuse_while_draining().map(|()| "ready\n")
+    app.refuse_while_draining()?;
+    app.overload().map_or(Ok("ready\n"), Err)
 }
 
 /// Metrics in the text format of Prometheus.
@@ -30,6 +31,31 @@ pub async fn metrics(State(app): State<App>) -> Response {
 #[utoipa::path(get, path = "/version", tag = "node", responses((status = 200, body = serde_json::Value)))]
 pub async fn version() -> Response {
     json(&crate::runtime::version::report(), None)
+}
+
+/// How the server stands: its load, what is given up for lack of time, and whether newcomers are refused.
+#[utoipa::path(get, path = "/v1/node", tag = "node", responses((status = 200, body = super::schema::Node)))]
+pub async fn node(State(app): State<App>) -> Response {
+    let status = app.rooms.load().status();
+    let state = match status.refusal {
+        _ if app.rooms.is_draining() => "draining",
+        Some(_) => "overloaded",
+        None => "ready",
+    };
+    let load = &status.load;
+    let body = json!({
+        "state": state,
+        "rooms": app.rooms.list().len(),
+        "step": status.step.number(),
+        "effect": status.step.name(),
+        "refuses": status.refusal.map(crate::overload::Refusal::name),
+        "cpu_percent": (load.cpu * 1000.0).round() / 10.0,
+        "late_picture_ticks_percent": (load.pictures.lateness() * 1000.0).round() / 10.0,
+        "late_sound_ticks_percent": (load.sounds.lateness() * 1000.0).round() / 10.0,
+        "memory_bytes": load.memory_bytes,
+        "memory_limit_bytes": load.memory_limit_bytes,
+    });
+    json(&body, None)
 }
 
 /// From now on nobody joins; running conferences go on.

@@ -72,6 +72,8 @@ codes! {
     Internal = (INTERNAL_SERVER_ERROR, "internal", "An internal error");
     /// A limit of the server or of a room is reached.
     Busy = (SERVICE_UNAVAILABLE, "busy", "No capacity now");
+    /// The processor or the memory does not suffice.
+    Overloaded = (SERVICE_UNAVAILABLE, "overloaded", "The server is overloaded");
     NoSpace = (INSUFFICIENT_STORAGE, "no-space", "No space for recordings");
     Draining = (SERVICE_UNAVAILABLE, "draining", "The server is about to end");
 }

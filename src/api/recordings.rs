@@ -81,7 +81,12 @@ impl Check for Pause {
 pub async fn create(State(app): State<App>, Room(room): Room, Document(document): Document) -> Result<Response, Problem> {
     let wanted: Wanted = read(app.layouts.resolve_in(document))?;
     let handle = app.room(&room)?;
-    app.refuse_while_draining()?;
+    // What is recorded as it is watched costs next to nothing, and what is not recorded is lost.
+    if wanted.layout.is_some() {
+        app.refuse_more()?
+    } else {
+        app.refuse_while_draining()?
+    }
     let begun = handle.record(NewRecording { view: wanted.view, layout: wanted.layout, tracks: wanted.tracks });
     let begun = tokio::time::timeout(START_WITHIN, begun).await;
     let manifest = begun.map_err(|_| Problem::new(Code::Busy, "the disk takes too long to begin a recording"))??;

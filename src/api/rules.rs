@@ -134,6 +134,7 @@ pub const RULES: &[Rule] = &[
     rule("POST", "/v1/webhooks/{webhook}/test", Need::Server, JSON),
     rule("POST", "/v1/estimate", Need::Layout, JSON),
     rule("POST", "/v1/tokens", Need::Server, JSON),
+    rule("GET", "/v1/node", Need::Server, JSON),
     rule("POST", "/v1/node/drain", Need::Server, JSON),
     rule("GET", "/healthz", Need::Open, ""),
     rule("GET", "/readyz", Need::Open, ""),

@@ -413,6 +413,30 @@ pub enum Publish {
     Data,
 }
 
+/// How the server stands.
+#[derive(ToSchema)]
+pub struct Node {
+    /// `ready`, `overloaded` (newcomers are refused) or `draining`.
+    state: String,
+    rooms: u32,
+    /// What is given up for lack of time, in order: 0 `whole` (nothing), 1 `fps_25`, 2 `fps_15`, 3 `fps_10`, 4 `lines_540`, 5 `lines_360`,
+    /// 6 `few_tiles`, 7 `no_video`.
+    #[schema(maximum = 7)]
+    step: u8,
+    effect: String,
+    /// Why newcomers are refused: `processor`, `memory` or `degraded`.
+    refuses: Option<String>,
+    /// Of the processor time that this server may use, in the last quarter of a second, as all that follows.
+    cpu_percent: f64,
+    /// Skipped, or 20 ms late.
+    late_picture_ticks_percent: f64,
+    /// 10 ms late.
+    late_sound_ticks_percent: f64,
+    memory_bytes: u64,
+    /// 0: not known.
+    memory_limit_bytes: u64,
+}
+
 /// What a room costs.
 #[derive(ToSchema)]
 pub struct Quote {

@@ -48,13 +48,15 @@ use tokio::signal::unix::{SignalKind, signal};
 /// What a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-/// The server of a bench takes as many as are sent, and keeps nothing.
-const SERVER: [(&str, &str); 5] = [
+/// The server of a bench takes as many as are sent, gives nothing up for them (guards say when it is too much), and keeps nothing.
+const SERVER: [(&str, &str); 7] = [
     ("MIXDOWN_LIMITS_JOINS_PER_SECOND_PER_IP", "10000"),
     ("MIXDOWN_HTTP_MAX_CONNECTIONS_PER_IP", "1024"),
     ("MIXDOWN_ROOMS_MAX_PARTICIPANTS", "5000"),
     ("MIXDOWN_RECORDINGS_ENABLED", "false"),
     ("MIXDOWN_NET_PORT", "0"),
+    ("MIXDOWN_OVERLOAD_GOVERNOR", "false"),
+    ("MIXDOWN_OVERLOAD_ADMISSION", "false"),
 ];
 
 /// Runs what was asked for and prints it. False: a guard has broken.

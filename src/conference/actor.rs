@@ -2,12 +2,13 @@
 
 use super::handle::Request;
 use super::{Conference, Input};
+use crate::overload::Step as Load;
 use crate::runtime::clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How a room ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +35,16 @@ impl Linger {
 
 /// Runs until the room is closed: by [`Request::Close`], because nobody came back within `linger` after the
 /// last one left, or by an internal error, which ends this room alone and tells its peers.
-pub async fn run(mut conference: Conference, requests: mpsc::Receiver<Request>, mut inputs: mpsc::Receiver<Input>, linger: Linger) -> End {
+/// `load` says what is given up for lack of time.
+pub async fn run(
+    mut conference: Conference,
+    requests: mpsc::Receiver<Request>,
+    mut inputs: mpsc::Receiver<Input>,
+    load: watch::Receiver<Load>,
+    linger: Linger,
+) -> End {
     conference.begun(clock::wall());
-    let end = live(&mut conference, requests, &mut inputs, linger).await;
+    let end = live(&mut conference, requests, &mut inputs, load, linger).await;
     // From here on recordings tell the library themselves that they have ended; those that have told it here are not lost.
     inputs.close();
     while let Ok(input) = inputs.try_recv() {
@@ -52,13 +60,16 @@ async fn live(
     conference: &mut Conference,
     mut requests: mpsc::Receiver<Request>,
     inputs: &mut mpsc::Receiver<Input>,
+    mut load: watch::Receiver<Load>,
     linger: Linger,
 ) -> End {
+    load.mark_changed();
     loop {
         let next = [conference.poll_timeout(), linger.end(conference.empty_since())].into_iter().flatten().min();
         let idle = clock::now() + Duration::from_secs(3600);
         let step = tokio::select! {
             biased;
+            Ok(()) = load.changed() => Some(Step::Load(*load.borrow_and_update())),
             input = inputs.recv() => input.map(Step::Input),
             request = requests.recv() => request.map(Step::Request),
             () = tokio::time::sleep_until(next.unwrap_or(idle).into()) => Some(Step::Timeout),
@@ -67,7 +78,7 @@ async fn live(
         let last = match &step {
             Step::Request(request) => matches!(request, Request::Close { .. }),
             Step::Timeout => linger.end(conference.empty_since()).is_some_and(|at| at <= clock::now()),
-            Step::Input(_) => false,
+            Step::Input(_) | Step::Load(_) => false,
         };
         if catch_unwind(AssertUnwindSafe(|| take(conference, step))).is_err() {
             metrics::counter!("mixdown_panics_total", "unit" => "room").increment(1);
@@ -89,6 +100,7 @@ async fn live(
 enum Step {
     Input(Input),
     Request(Request),
+    Load(Load),
     Timeout,
 }
 
@@ -97,6 +109,7 @@ fn take(conference: &mut Conference, step: Step) {
     match step {
         Step::Input(input) => conference.handle_input(now, wall, input),
         Step::Request(request) => conference.handle_request(now, wall, request),
+        Step::Load(step) => conference.degrade(now, wall, step),
         Step::Timeout => conference.handle_timeout(now, wall),
     }
 }
@@ -152,13 +165,13 @@ mod tests {
         let (conference, inbox, inputs) = room(&net);
         let (_requests, request_queue) = mpsc::channel(1);
         inbox.event(StageEvent::Failed("mix"));
-        assert_eq!(run(conference, request_queue, inputs, Linger::default()).await, End::Failed);
+        assert_eq!(run(conference, request_queue, inputs, watch::channel(Load::Whole).1, Linger::default()).await, End::Failed);
 
         let (conference, _inbox, inputs) = room(&net);
         let (requests, request_queue) = mpsc::channel(1);
         let (reply, _answer) = tokio::sync::oneshot::channel();
         requests.try_send(Request::Close { reason: types::CloseReason::Left, reply }).unwrap();
-        assert_eq!(run(conference, request_queue, inputs, Linger::default()).await, End::Closed);
+        assert_eq!(run(conference, request_queue, inputs, watch::channel(Load::Whole).1, Linger::default()).await, End::Closed);
     }
 
     #[test]

@@ -11,6 +11,7 @@ impl Conference {
     /// Runs the changes that open and close nothing.
     pub(super) fn adapt(&self, change: &Change) {
         match *change {
+            Change::Pace { canvas, fps } => self.video.pace_view(canvas, fps),
             Change::Halve { participant, halved } => self.tell_net(net::Command::Halve { participant, halved }),
             Change::Aim { participant, bitrate_bps } => self.tell_net(net::Command::Aim { participant, bitrate_bps }),
             Change::Layers { canvas, id, layered } => self.video.set_layered(canvas, id, layered),

@@ -11,6 +11,7 @@ use super::taps::Taps;
 use super::{Conference, Inbox, Parts, actor};
 use crate::egress::Board;
 use crate::ids::{ParticipantId, RoomId};
+use crate::overload::Monitor;
 use crate::pipeline::{mix, video};
 use crate::room::model::RoomPatch;
 use crate::room::{Room, Settings};
@@ -44,6 +45,8 @@ pub struct Building {
     pub library: Library,
     pub station: Station,
     pub board: Board,
+    /// What is given up for lack of time.
+    pub load: Monitor,
 }
 
 /// Finds rooms and makes them. Shared by all requests; the lock is held for look-ups alone.
@@ -132,6 +135,11 @@ impl Directory {
         &self.building.board
     }
 
+    /// How this server stands.
+    pub fn load(&self) -> &Monitor {
+        &self.building.load
+    }
+
     /// From now on nobody joins and no room is made; running conferences go on.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -173,7 +181,13 @@ impl Directory {
             next_id: Box::new(|| ParticipantId(rand::random())),
         });
         let (rooms, deaths, id) = (Arc::clone(&self.rooms), Arc::clone(&self.deaths), id.clone());
-        let task = actor::run(conference, request_queue, input_queue, Linger { time: building.linger, kept: handle.kept() });
+        let task = actor::run(
+            conference,
+            request_queue,
+            input_queue,
+            building.load.steps(),
+            Linger { time: building.linger, kept: handle.kept() },
+        );
         tokio::spawn(async move {
             if task.await == End::Failed {
                 deaths.lock().unwrap_or_else(PoisonError::into_inner).note(&id, clock::now());

@@ -183,6 +183,11 @@ pub enum Request {
         identity: String,
         reply: Answerer<bool>,
     },
+    /// Whether somebody of an identity is in the room, connected or silent: they may take their place again.
+    Present {
+        identity: String,
+        reply: Answerer<bool>,
+    },
     /// What a session may do.
     Rights {
         participant: ParticipantId,
@@ -332,6 +337,10 @@ impl RoomHandle {
 
     pub async fn admitted(&self, identity: String) -> Result<bool, Refusal> {
         self.ask(|reply| Request::Admitted { identity, reply }).await
+    }
+
+    pub async fn is_present(&self, identity: String) -> Result<bool, Refusal> {
+        self.ask(|reply| Request::Present { identity, reply }).await
     }
 
     pub async fn rights(&self, participant: ParticipantId) -> Result<Rights, Refusal> {

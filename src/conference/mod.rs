@@ -11,6 +11,7 @@ mod adapt;
 pub mod channel;
 mod commands;
 mod deaths;
+mod degrade;
 mod describe;
 pub mod directory;
 mod egress;
@@ -423,9 +424,12 @@ impl Conference {
             Change::Hold(holding) => self.tell_mix(mix::Input::Hold(holding)),
             Change::Chime(chime) => self.tell_mix(mix::Input::Chime(chime)),
             Change::ListenerLeft(id) => self.tell_mix(mix::Input::ListenerLeft(id)),
-            Change::Halve { .. } | Change::Aim { .. } | Change::Layers { .. } | Change::Rate { .. } | Change::Grade { .. } => {
-                self.adapt(&change)
-            }
+            Change::Pace { .. }
+            | Change::Halve { .. }
+            | Change::Aim { .. }
+            | Change::Layers { .. }
+            | Change::Rate { .. }
+            | Change::Grade { .. } => self.adapt(&change),
         }
     }
 

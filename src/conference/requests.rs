@@ -89,6 +89,7 @@ impl Conference {
             }
             Request::Transfer { participant, to, token, reply } => answer(reply, self.transfer(participant, &to, token.as_deref())),
             Request::Admitted { identity, reply } => answer(reply, Ok(self.room.is_open_to(&identity))),
+            Request::Present { identity, reply } => answer(reply, Ok(self.room.of_identity(Some(&identity)).next().is_some())),
             Request::Rights { participant, reply } => answer(reply, self.rights(participant)),
             Request::Participant { participant, reply } => self.view_of(participant, reply),
             Request::Participants(reply) => answer(reply, Ok(self.participants())),

@@ -3,6 +3,7 @@
 use super::Conference;
 use crate::ids::TrackId;
 use crate::net;
+use crate::overload::Step;
 use std::time::Duration;
 
 /// How long a track that no canvas shows any more goes on being decoded: who comes back into the picture, as the next speaker or with the
@@ -12,9 +13,9 @@ const LINGER: Duration = Duration::from_secs(10);
 const WHOLE: u32 = 1080;
 
 impl Conference {
-    /// Somebody sees the track, in a tile of this height; 0: nobody any more, which counts after [`LINGER`].
+    /// Somebody sees the track, in a tile of this height; 0: nobody any more, which counts after [`LINGER`], where there is time for that.
     pub(super) fn want(&mut self, track: TrackId, height: u32) {
-        if height == 0 && !self.room.plan().canvases.is_empty() {
+        if height == 0 && !self.room.plan().canvases.is_empty() && self.room.step() < Step::FewTiles {
             self.lingering.insert(track, self.now + LINGER);
             return;
         }

@@ -43,6 +43,7 @@ impl Config {
         self.check_media(&mut faults);
         self.check_limits(&mut faults);
         self.check_keys(mode, now, &mut faults);
+        self.overload.check(&mut faults);
         self.recordings.check(&mut faults);
         self.ingress.check(&mut faults);
         self.egress.check(&mut faults);

@@ -10,6 +10,7 @@ mod check;
 mod egress;
 mod ingress;
 mod load;
+mod overload;
 mod recordings;
 mod secret;
 mod webhooks;
@@ -18,6 +19,7 @@ pub use check::{Fault, Mode};
 pub use egress::Egress;
 pub use ingress::Ingress;
 pub use load::{load, parse};
+pub use overload::Overload;
 pub use recordings::Recordings;
 pub use secret::Secret;
 pub use webhooks::{Endpoint, Webhooks};
@@ -43,6 +45,7 @@ pub struct Config {
     pub audio: Audio,
     pub auth: Auth,
     pub limits: Limits,
+    pub overload: Overload,
     pub recordings: Recordings,
     pub ingress: Ingress,
     pub egress: Egress,

@@ -1,6 +1,7 @@
 //! A server as a child process: the one under measurement has a process of its own, so that its processor
 //! time and memory are its own alone, as the kernel counts them.
 
+pub use crate::overload::host::{Usage, usage_of};
 use std::{process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -17,14 +18,6 @@ pub struct Server {
     child: Child,
     pub address: String,
     pid: u32,
-}
-
-/// What the kernel says of a process.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Usage {
-    /// User and system time since its start.
-    pub cpu: Duration,
-    pub resident_bytes: u64,
 }
 
 impl Server {
@@ -70,22 +63,6 @@ impl Server {
     }
 }
 
-/// Of a process of this machine with all its threads; `None` where there is none of that number.
-pub fn usage_of(pid: u32) -> Option<Usage> {
-    let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
-    usage(&read("stat")?, &read("status")?)
-}
-
-/// `stat` counts in hundredths of a second on every Linux; `status` in KiB.
-fn usage(stat: &str, status: &str) -> Option<Usage> {
-    // The name in brackets may contain anything.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let kib: u64 = resident.split_whitespace().next()?.parse().ok()?;
-    Some(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes: kib * 1024 })
-}
-
 /// Sum of all series of a metric in Prometheus' text format; `None`: there is none.
 pub fn metric(text: &str, name: &str) -> Option<f64> {
     let mut values = text.lines().filter_map(|line| {
@@ -99,14 +76,6 @@ pub fn metric(text: &str, name: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn processor_time_and_memory_are_read_past_odd_process_names() {
-        let stat = "77 (mix (down) x) S 1 77 77 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0 100 1000 200 18446744073709551615";
-        let status = "Name:\tmix\nVmPeak:\t  999 kB\nVmRSS:\t   9999 kB\nRssAnon:\t   2048 kB\n";
-        assert_eq!(usage(stat, status), Some(Usage { cpu: Duration::from_secs(3), resident_bytes: 2 << 20 }));
-        assert_eq!(usage("nonsense", status), None);
-    }
 
     #[test]
     fn the_series_of_a_metric_add_up_and_longer_names_do_not_count() {

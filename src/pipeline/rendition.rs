@@ -43,6 +43,8 @@ pub struct Rendition {
     layered: bool,
     has_layers: bool,
     still: Option<Instant>,
+    /// Of the rendition's rate, the beat that a tick was encoded for.
+    beat: Option<u64>,
     /// The first picture waits until the canvas is complete, but not for ever; and since when it has.
     patient: bool,
     waits: Option<Instant>,
@@ -63,6 +65,7 @@ impl Rendition {
             layered,
             has_layers,
             still: None,
+            beat: None,
             patient,
             waits: None,
         }
@@ -109,8 +112,10 @@ impl Rendition {
             let wait = if self.keyframes.is_wanted() { STILL_SPACING } else { STILL_EVERY };
             return self.still.is_none_or(|still| tick.now.saturating_duration_since(still) >= wait);
         }
+        // Ticks may be left out: the first one of a beat counts.
         let beat = |n: u64| n * u64::from(self.key.fps) / u64::from(tick.fps.max(1));
-        let on_beat = self.key.fps >= tick.fps || tick.n == 0 || beat(tick.n) != beat(tick.n - 1);
+        let before = self.beat.replace(beat(tick.n)).or_else(|| Some(beat(tick.n.checked_sub(1)?)));
+        let on_beat = self.key.fps >= tick.fps || before != Some(beat(tick.n));
         on_beat && (!tick.idle || self.keyframes.next(tick.now) == Intra::Force)
     }
 
@@ -271,6 +276,9 @@ mod tests {
         (0..60).for_each(|n| run.tick(n));
         let pictures = run.pictures();
         assert!((28..=30).contains(&pictures.len()) && pictures.iter().all(|picture| picture.rtp_time.is_multiple_of(6000)));
+        let mut run = Run::new(VideoCodec::Vp8, 15);
+        (0..60).filter(|n| n % 3 == 0).for_each(|n| run.tick(n));
+        assert_eq!(run.pictures().len(), 20, "a view that is ticked ten times a second has ten pictures, not five");
         let mut run = Run::new(VideoCodec::Vp8, 0);
         (0..300).for_each(|n| run.tick(n));
         let times: Vec<u64> = run.pictures().iter().map(|picture| picture.rtp_time / 90_000).collect();

@@ -2,11 +2,12 @@
 //!
 //! [`Schedule`] is without threads; [`spawn`] runs one on a thread of its own. A view that has not
 //! finished the tick before is skipped and the miss counted; after a stop of the whole process the
-//! missed ticks are not made up for.
+//! missed ticks are not made up for. A view that is to make fewer pictures is handed fewer ticks, evenly.
 
 use super::pool::Strand;
 use super::view::{Input, View};
 use crate::cadence::Cadence;
+use crate::overload::Punctuality;
 use crossbeam_channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// The longest wait where there is nothing to do.
 const IDLE: Duration = Duration::from_secs(1);
+/// A tick that is handed over later than this is late.
+const LATE: Duration = Duration::from_millis(20);
 
 /// A view that wants ticks.
 pub struct Entry {
@@ -27,29 +30,47 @@ pub struct Entry {
 pub enum Command {
     Add(Entry),
     Remove(u64),
+    /// From now on so many ticks per second, where that is less than the cadence has.
+    Pace(u64, u32),
 }
 
 /// The way to a schedule.
 #[derive(Clone)]
-pub struct Ticker(Sender<Command>);
+pub struct Ticker {
+    commands: Sender<Command>,
+    punctuality: Arc<Punctuality>,
+}
 
 impl Ticker {
     pub fn send(&self, command: Command) {
         // The schedule ends with the process, after all rooms: nobody is left to tell.
-        let _ = self.0.send(command);
+        let _ = self.commands.send(command);
+    }
+
+    /// How many ticks came in time.
+    pub fn punctuality(&self) -> Arc<Punctuality> {
+        Arc::clone(&self.punctuality)
     }
 }
 
 /// Which view ticks when.
 pub struct Schedule {
     commands: Receiver<Command>,
-    entries: Vec<(u64, Entry)>,
+    entries: Vec<Ticked>,
+    punctuality: Arc<Punctuality>,
+}
+
+struct Ticked {
+    next: u64,
+    entry: Entry,
+    fps: u32,
 }
 
 /// A schedule and the way to it.
 pub fn schedule() -> (Ticker, Schedule) {
     let (sender, commands) = crossbeam_channel::bounded(1024);
-    (Ticker(sender), Schedule { commands, entries: Vec::new() })
+    let punctuality = Arc::<Punctuality>::default();
+    (Ticker { commands: sender, punctuality: Arc::clone(&punctuality) }, Schedule { commands, entries: Vec::new(), punctuality })
 }
 
 impl Schedule {
@@ -58,28 +79,41 @@ impl Schedule {
         while let Ok(command) = self.commands.try_recv() {
             self.apply(command, now);
         }
-        for (next, entry) in &mut self.entries {
-            while entry.cadence.time(*next) <= now {
+        for Ticked { next, entry, fps } in &mut self.entries {
+            let cadence = entry.cadence;
+            while cadence.time(*next) <= now {
                 let n = *next;
-                *next += 1;
-                if entry.cadence.time(*next) <= now || !tick(entry, n, now) {
+                *next = beat(cadence, n + 1, *fps);
+                let ticked = cadence.time(*next) > now && tick(entry, n, now);
+                if !ticked {
                     metrics::counter!("mixdown_ticks_missed_total").increment(1);
                 }
-                let behind = now.saturating_duration_since(entry.cadence.time(*next));
+                self.punctuality.note(!ticked || now > cadence.time(n) + LATE);
+                let behind = now.saturating_duration_since(cadence.time(*next));
                 if behind > Duration::from_millis(500) {
-                    *next = entry.cadence.next(now);
+                    *next = beat(cadence, cadence.next(now), *fps);
                 }
             }
         }
-        self.entries.iter().map(|(next, entry)| entry.cadence.time(*next)).min().unwrap_or(now + IDLE)
+        self.entries.iter().map(|ticked| ticked.entry.cadence.time(ticked.next)).min().unwrap_or(now + IDLE)
     }
 
     fn apply(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Add(entry) => self.entries.push((entry.cadence.next(now), entry)),
-            Command::Remove(id) => self.entries.retain(|(_, entry)| entry.id != id),
+            Command::Add(entry) => self.entries.push(Ticked { next: entry.cadence.next(now), entry, fps: u32::MAX }),
+            Command::Remove(id) => self.entries.retain(|ticked| ticked.entry.id != id),
+            Command::Pace(id, fps) => {
+                for ticked in self.entries.iter_mut().filter(|ticked| ticked.entry.id == id) {
+                    (ticked.next, ticked.fps) = (beat(ticked.entry.cadence, ticked.next, fps), fps);
+                }
+            }
         }
     }
+}
+
+/// The first of `fps` beats per second from tick `n` on.
+fn beat(cadence: Cadence, n: u64, fps: u32) -> u64 {
+    (n..).find(|n| cadence.is_beat(*n, fps.max(1))).unwrap_or(n)
 }
 
 /// Hands tick `n` over, unless the view is still busy with the one before.

@@ -142,6 +142,13 @@ impl Video {
         self.views.insert(canvas, RunningView { id, strand });
     }
 
+    /// So many pictures per second of it from now on, where its cadence has more.
+    pub fn pace_view(&self, canvas: CanvasId, fps: u32) {
+        if let Some(view) = self.views.get(&canvas) {
+            self.shared.ticker.send(ticker::Command::Pace(view.id, fps));
+        }
+    }
+
     pub fn close_view(&mut self, canvas: CanvasId) {
         if let Some(view) = self.views.remove(&canvas) {
             self.shared.ticker.send(ticker::Command::Remove(view.id));

@@ -148,7 +148,7 @@ impl Member {
         let Self { hidden, save_data, .. } = *self;
         let hidden = hidden || self.negotiated.video_down.is_none();
         let max_bps = self.max_bitrate_bps.filter(|most| *most != u32::MAX);
-        Wishes { max_bps, max_size: self.max_size, shown: self.hint, hidden, save_data }
+        Wishes { max_bps, max_size: self.max_size, shown: self.hint, hidden, save_data, ..Wishes::default() }
     }
 
     /// Pixels in which they show the picture, as far as they told; `u32::MAX`: of unknown extent.

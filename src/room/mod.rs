@@ -5,6 +5,7 @@
 //! emits the difference to the plan before. Nothing is opened or closed anywhere else, so any order of
 //! joins, leaves and changes that ends in an empty room ends with everything closed.
 
+mod degrade;
 mod egress;
 mod ingress;
 pub mod member;
@@ -14,6 +15,7 @@ mod passing;
 mod pictures;
 pub mod plan;
 mod recordings;
+mod settings;
 mod sidebars;
 pub mod sound;
 pub mod speaker;
@@ -23,14 +25,15 @@ mod views;
 pub use egress::Egress;
 pub use pictures::Audience;
 pub use recordings::Recording;
+pub use settings::Settings;
 pub use views::{Expect, MAIN_VIEW};
 
 use crate::ids::{ParticipantId, RoomId};
 use crate::peer::types::{CloseReason, Kind, Negotiated};
 use member::{Link, Member};
 use mixdown_codecs::Size;
-use mixdown_layouts::{Layout, PersonId};
-use model::{Canvas, ParticipantPatch, RoomPatch, ViewPatch};
+use mixdown_layouts::PersonId;
+use model::{ParticipantPatch, RoomPatch, ViewPatch};
 use plan::{Change, Plan};
 use sidebars::SidebarState;
 use sound::{Chime, RoomAudio};
@@ -38,49 +41,6 @@ use speaker::Rule;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use views::ViewState;
-
-/// What a new room starts with.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    pub max_participants: u32,
-    /// `main` included.
-    pub max_views: u32,
-    /// Pictures of one subscriber's own (`"self": "exclude"`); further subscribers share.
-    pub max_private_pictures: u32,
-    /// One picture alone goes on as it comes, where it fits.
-    pub forward_pictures: bool,
-    pub canvas: Canvas,
-    pub layout: Layout,
-    pub audio: RoomAudio,
-    pub waiting_room: bool,
-    pub self_unmute: bool,
-    pub auto_record: bool,
-    pub recording_sign: bool,
-    /// Chat lines that those who join later are sent.
-    pub chat_history: usize,
-    /// Of a 1280×720 picture at 30 fps; other canvases get their share.
-    pub video_bitrate_bps: u32,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_participants: 100,
-            max_views: 16,
-            max_private_pictures: 8,
-            forward_pictures: true,
-            canvas: Canvas::default(),
-            layout: Layout::default(),
-            audio: RoomAudio::default(),
-            waiting_room: false,
-            self_unmute: false,
-            auto_record: false,
-            recording_sign: true,
-            chat_history: 100,
-            video_bitrate_bps: 1_500_000,
-        }
-    }
-}
 
 /// Why the room refused a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -175,6 +135,7 @@ pub struct Room {
     notices: Vec<Notice>,
     next_rendition: Arc<std::sync::atomic::AtomicU64>,
     passing: passing::Passing,
+    degraded: degrade::Degraded,
 }
 
 impl Room {
@@ -201,6 +162,7 @@ impl Room {
             notices: Vec::new(),
             next_rendition,
             passing: passing::Passing::default(),
+            degraded: degrade::Degraded::default(),
         }
     }
 
@@ -485,7 +447,7 @@ impl Room {
     fn settle(&mut self) {
         self.place();
         let mut next = plan::derive(self);
-        if self.look(&next) {
+        if self.look(&next) | self.keep(&next) {
             self.place();
             next = plan::derive(self);
         }

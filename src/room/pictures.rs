@@ -4,12 +4,14 @@
 //! content is asked for under any name; a view whose content changes goes on in its canvas where nobody else stays
 //! on it, so that a change of layout costs no keyframe.
 
+use super::degrade::SLATE;
 use super::egress::Egress;
 use super::model::{Canvas, Selector, SelfView};
 use super::recordings::{Discretion, Recording};
 use super::views::ViewState;
 use super::{Error, Member, Room};
 use crate::ids::{CanvasId, EgressId, ParticipantId, RecordingId, Source, TrackId};
+use crate::overload::Step;
 use mixdown_codecs::{Size, VideoCodec};
 use mixdown_layouts::overlay::{self, Overlay};
 use mixdown_layouts::scene::TileSource;
@@ -142,11 +144,14 @@ pub(super) fn positions(room: &Room, state: &ViewState) -> BTreeMap<ParticipantI
     scene.tiles.iter().filter(|tile| tile.kind == TileSource::Camera).filter_map(place).collect()
 }
 
-/// The layout with what lies over it for a while: a banner, the sign of a recording.
+/// The layout with what lies over it for a while: a banner, the sign of a recording, that there is no video.
 fn adorned(room: &Room, state: &ViewState, layout: &Layout) -> Layout {
     let mut layout = layout.clone();
     if let Some(text) = &state.banner {
         layout.overlays.push(Overlay { kind: overlay::Kind::LowerThird, text: Some(text.clone()), ..Overlay::default() });
+    }
+    if room.step() == Step::NoVideo {
+        layout.overlays.push(Overlay { kind: overlay::Kind::LowerThird, text: Some(SLATE.to_owned()), ..Overlay::default() });
     }
     if room.settings.recording_sign && room.is_recorded() {
         let size = Some(Fraction::new(1, 32));
@@ -219,6 +224,7 @@ impl Content {
         for tile in &mut scene.tiles {
             tile.speaking = Some(tile.person) == speaker && self.layout.active_speaker.border && tile.kind == TileSource::Camera;
         }
+        room.shed(&mut scene);
         scene
     }
 

@@ -11,7 +11,7 @@ use super::pictures::{self, Content, Name, Watcher};
 use super::sound::{Blend, Chime, Grade, MixId, Voicing};
 use super::speaker::Rule;
 use super::tiers::{self, Pace};
-use crate::ids::{CanvasId, EgressId, ParticipantId, RecordingId, RenditionId, Source, TrackId};
+use crate::ids::{CanvasId, EgressId, ParticipantId, RecordingId, RenditionId, TrackId};
 use crate::media::Facts;
 use mixdown_codecs::{AudioCodec, EncoderConfig, Size, VideoCodec};
 use mixdown_layouts::Scene;
@@ -46,6 +46,8 @@ pub struct CanvasPlan {
     pub content: Arc<Content>,
     pub scene: Arc<Scene>,
     pub renditions: BTreeMap<RenditionKey, RenditionId>,
+    /// Pictures per second, at most those of the canvas.
+    pub fps: u32,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,6 +113,11 @@ pub enum Change {
     Scene {
         canvas: CanvasId,
         scene: Arc<Scene>,
+    },
+    /// So many pictures per second of the canvas are made from now on.
+    Pace {
+        canvas: CanvasId,
+        fps: u32,
     },
     RenditionOpened {
         canvas: CanvasId,
@@ -225,7 +232,8 @@ pub(super) fn derive(room: &Room) -> Plan {
                 Watcher::Participant(id) => room.member(id).and_then(|member| member.tier.rung()),
                 // Disks are not thin, and what is sent on is sent as it is: all of the view.
                 Watcher::Recording(_) | Watcher::Egress(_) => {
-                    tiers::ladder(&wish.content.canvas, room.settings.video_bitrate_bps, tiers::is_screen(&scene)).first().copied()
+                    let rungs = tiers::ladder(&wish.content.canvas, room.settings.video_bitrate_bps, tiers::is_screen(&scene));
+                    tiers::best(&rungs, room.step())
                 }
             };
             let Some((rung, key)) = rung.and_then(|rung| Some((rung, rung.key(codec)?))) else { continue };
@@ -255,7 +263,8 @@ pub(super) fn derive(room: &Room) -> Plan {
             want(room, &scene, &mut composed);
         }
         plan.names.extend(wish.names.into_iter().map(|name| (name, id)));
-        plan.canvases.insert(id, CanvasPlan { content: Arc::new(wish.content), scene, renditions });
+        let fps = room.pace(&scene, wish.content.canvas.fps);
+        plan.canvases.insert(id, CanvasPlan { content: Arc::new(wish.content), scene, renditions, fps });
     }
     plan.untouched = plan.passes.keys().filter(|track| !composed.contains_key(track)).copied().collect();
     plan.aims = room.members.iter().filter(|member| member.tier.aim() > 0).map(|member| (member.id, member.tier.aim())).collect();
@@ -325,12 +334,8 @@ fn arrange(room: &Room, content: &Content, before: Option<&CanvasPlan>) -> Arc<S
 /// Notes the tracks that the scene shows, each with its largest tile.
 fn want(room: &Room, scene: &Scene, wanted: &mut BTreeMap<TrackId, u32>) {
     for tile in scene.tiles.iter().filter(|tile| tile.source.is_some()) {
-        let Some(member) = room.by_person(tile.person) else { continue };
-        let source = match tile.kind {
-            mixdown_layouts::scene::TileSource::Camera => Source::Camera,
-            mixdown_layouts::scene::TileSource::Screen => Source::Screen,
-        };
-        let height = wanted.entry(TrackId { participant: member.id, source }).or_default();
+        let Some(track) = room.track_of(tile) else { continue };
+        let height = wanted.entry(track).or_default();
         *height = (*height).max(tile.rect.height);
     }
 }
@@ -341,6 +346,9 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
         let (canvas, before) = (*canvas, old.canvases.get(canvas));
         if before.is_none() {
             out.push(Change::CanvasOpened { canvas, fps: plan.content.canvas.fps });
+        }
+        if before.map_or(plan.content.canvas.fps, |before| before.fps) != plan.fps {
+            out.push(Change::Pace { canvas, fps: plan.fps });
         }
         if before.is_none_or(|before| !Arc::ptr_eq(&before.scene, &plan.scene)) {
             out.push(Change::Scene { canvas, scene: Arc::clone(&plan.scene) });

@@ -1,3 +1,4 @@
+mod degrade;
 mod passing;
 mod plans;
 
@@ -5,7 +6,8 @@ use super::*;
 use crate::ids::{CanvasId, EgressId, RecordingId, RenditionId, Source, TrackId};
 use crate::peer::types::Codec;
 use mixdown_codecs::{AudioCodec, VideoCodec};
-use model::{Consent, Selector, SelfView};
+use mixdown_layouts::Layout;
+use model::{Canvas, Consent, Selector, SelfView};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

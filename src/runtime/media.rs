@@ -1,11 +1,13 @@
 //! Puts the media plane together: sockets and hubs, worker pool, ticker, mix threads, and the
 //! directory that makes rooms out of them.
 
+use super::overload;
 use crate::conference::directory::{Building, Directory};
 use crate::conference::library::Library;
 use crate::conference::station::Station;
 use crate::config::Config;
 use crate::egress::Board;
+use crate::overload::Monitor;
 use crate::pipeline::{mix, pool::Pool, ticker, video};
 use crate::room::Settings;
 use crate::{net, peer};
@@ -21,6 +23,8 @@ const INITIAL_BITRATE: u32 = 1_000_000;
 pub struct Running {
     pub directory: Arc<Directory>,
     pub net: net::Running,
+    /// Looks at the load as long as it lives.
+    _watchman: overload::Watchman,
 }
 
 /// Starts everything but the HTTP side. Must be called within a tokio runtime. `loopback`: clients of
@@ -30,6 +34,9 @@ pub async fn start(config: &Config, loopback: bool, library: Library) -> io::Res
     let net = net::start(sockets(config, loopback)).await?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let pool = Pool::threads(cores)?;
+    let (ticker, mixes) = (ticker::spawn()?, mix::Driver::spawn(cores)?);
+    let load = Monitor::default();
+    let watchman = overload::start(config.overload.settings(), load.clone(), ticker.punctuality(), mixes.punctuality())?;
     let building = Building {
         settings: room(config),
         max_rooms: config.rooms.max_rooms as usize,
@@ -45,14 +52,15 @@ pub async fn start(config: &Config, loopback: bool, library: Library) -> io::Res
             max_bitrate_bps: config.video.max_bitrate_bps,
         }),
         hubs: net.handles.clone(),
-        stages: video::Shared { pool, ticker: ticker::spawn()?, limits },
-        mixes: mix::Driver::spawn(cores)?,
+        stages: video::Shared { pool, ticker, limits },
+        mixes,
         mix: mix::Settings { loudest: usize::from(config.audio.loudest), bitrate_bps: config.audio.bitrate_bps, ..Default::default() },
         library,
         station: Station::new(config.ingress.settings()),
         board: Board::new(config.egress.settings()),
+        load,
     };
-    Ok(Running { directory: Arc::new(Directory::new(building)), net })
+    Ok(Running { directory: Arc::new(Directory::new(building)), net, _watchman: watchman })
 }
 
 fn sockets(config: &Config, loopback: bool) -> net::Config {
@@ -82,5 +90,6 @@ fn room(config: &Config) -> Settings {
         layout: mixdown_layouts::Layout { kind: config.rooms.layout, ..Default::default() },
         audio: config.audio.room(),
         video_bitrate_bps: config.video.bitrate_bps,
+        overload_tiles: config.overload.tiles,
     }
 }

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod logging;
 pub mod media;
 pub mod metrics;
+mod overload;
 mod pictures;
 mod recordings;
 pub mod reload;

@@ -2,6 +2,8 @@
 
 /// Everything that rooms tell; the same names as in `/v1/events`.
 pub const KINDS: &[&str] = &[
+    "server.overloaded",
+    "server.recovered",
     "room.created",
     "room.updated",
     "room.ended",

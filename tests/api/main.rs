@@ -12,6 +12,7 @@ mod ingress;
 mod kills;
 mod moderation;
 mod openapi;
+mod overload;
 mod recordings;
 mod rooms;
 mod s3;

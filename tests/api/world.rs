@@ -13,6 +13,7 @@ use mixdown::conference::station::Station;
 use mixdown::config::{Config, Key, Mode, Secret};
 use mixdown::egress::Board;
 use mixdown::ids::{ParticipantId, RoomId};
+use mixdown::overload::Monitor;
 use mixdown::peer::types::{Answer, CloseReason, Stats};
 use mixdown::room::model::RoomPatch;
 use mixdown::room::{Arrival, Room, Settings};
@@ -44,6 +45,7 @@ pub fn now() -> Instant {
 /// Rooms without media.
 pub struct Stage {
     pub board: Board,
+    pub load: Monitor,
     pub rooms: Arc<Mutex<BTreeMap<RoomId, RoomHandle>>>,
     pub draining: AtomicBool,
     pub removals: Arc<Removals>,
@@ -57,6 +59,7 @@ impl Default for Stage {
     fn default() -> Self {
         Self {
             board: Board::new(mixdown::config::Egress::default().settings()),
+            load: Monitor::default(),
             rooms: Arc::default(),
             draining: AtomicBool::default(),
             removals: Arc::default(),
@@ -123,6 +126,10 @@ impl Rooms for Stage {
 
     fn board(&self) -> Board {
         self.board.clone()
+    }
+
+    fn load(&self) -> Monitor {
+        self.load.clone()
     }
 
     fn drain(&self) {
@@ -216,6 +223,7 @@ impl Actor {
                 drop(reply.send(Ok(())));
             }
             Ask::Admitted { identity, reply } => drop(reply.send(Ok(self.room.is_open_to(&identity)))),
+            Ask::Present { identity, reply } => drop(reply.send(Ok(self.room.of_identity(Some(&identity)).next().is_some()))),
             Ask::Rights { participant, reply } => {
                 drop(reply.send(self.rights.get(&participant).cloned().ok_or(Refusal::NotFound("participant"))))
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The modules of the crate from the ground up. A module may use those on lower floors; nobody looks up or sideways.
 const FLOORS: &[&[&str]] = &[
-    &["ids", "address", "chart", "process"],
+    &["ids", "address", "chart", "process", "overload"],
     &["media", "cadence"],
     &["room", "audio", "peer"],
     &["client", "pipeline"],
@@ -87,6 +87,10 @@ const PURE: &[&str] = &[
     "src/record/session",
     "src/record/timeline.rs",
     "src/address.rs",
+    "src/overload/admission.rs",
+    "src/overload/governor.rs",
+    "src/overload/guard.rs",
+    "src/overload/step.rs",
     "src/ingress/arguments.rs",
     "src/ingress/matroska.rs",
     "src/ingress/queue.rs",

@@ -10,6 +10,7 @@ mod guest;
 mod links;
 mod long;
 mod network;
+mod overload;
 mod passing;
 mod recording_faults;
 mod recordings;

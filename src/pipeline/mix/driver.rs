@@ -2,6 +2,7 @@
 
 use super::{Input, Mix, Settings, channel};
 use crate::cadence::Cadence;
+use crate::overload::Punctuality;
 use crate::pipeline::{Outlet, StageEvent, Watch};
 use crate::runtime::clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -17,9 +18,13 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Rooms that may wait for a thread to take them.
 const ROOMS: usize = 1024;
 
+/// A tick that is later than this is late: receivers begin to wait for it.
+const LATE: Duration = Duration::from_millis(10);
+
 /// The mix threads of this process.
 pub struct Driver {
     threads: Vec<Thread>,
+    punctuality: Arc<Punctuality>,
 }
 
 struct Thread {
@@ -37,7 +42,12 @@ impl Driver {
             std::thread::Builder::new().name(format!("mix-{n}")).spawn(move || run(worker, &incoming))?;
             Ok(Thread { rooms, load })
         };
-        Ok(Self { threads: (0..threads.max(1)).map(start).collect::<std::io::Result<_>>()? })
+        Ok(Self { threads: (0..threads.max(1)).map(start).collect::<std::io::Result<_>>()?, punctuality: Arc::default() })
+    }
+
+    /// How many ticks came in time.
+    pub fn punctuality(&self) -> Arc<Punctuality> {
+        Arc::clone(&self.punctuality)
     }
 
     /// Mixes a room from now on, with media time from `epoch`, on the thread that has the fewest. It ends when every
@@ -47,7 +57,8 @@ impl Driver {
         let mix = Mix::new(settings, epoch, outlet);
         if let Some(thread) = self.threads.iter().min_by_key(|thread| thread.load.load(Ordering::Relaxed)) {
             thread.load.fetch_add(1, Ordering::Relaxed);
-            let running = Running { cadence: mix.cadence(), next: None, mix, inputs, watch };
+            let punctuality = Arc::clone(&self.punctuality);
+            let running = Running { cadence: mix.cadence(), next: None, mix, inputs, watch, punctuality };
             if let Err(refused) = thread.rooms.try_send(running) {
                 tracing::error!("the mix threads take no more rooms");
                 refused.into_inner().watch.event(StageEvent::Failed("mix"));
@@ -64,6 +75,7 @@ struct Running {
     watch: Arc<dyn Watch>,
     cadence: Cadence,
     next: Option<u64>,
+    punctuality: Arc<Punctuality>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -84,6 +96,7 @@ impl Running {
             if !self.drain() {
                 return Fate::Ends;
             }
+            self.punctuality.note(now > self.cadence.time(next) + LATE);
             let watch = &self.watch;
             self.mix.tick(now, next, &mut |event| watch.event(StageEvent::Mix(event)));
             next += 1;
@@ -189,7 +202,8 @@ mod tests {
         sender.send(Input::Mix { mix: MixId(1), blend: Arc::new(Blend::new()) }).unwrap();
         sender.send(Input::Listener { participant: ParticipantId(1), codec, mix: MixId(1) }).unwrap();
         let watch = Arc::clone(&world) as Arc<dyn Watch>;
-        (Running { cadence: mix.cadence(), next: None, mix, inputs, watch }, sender, world)
+        let punctuality = Arc::default();
+        (Running { cadence: mix.cadence(), next: None, mix, inputs, watch, punctuality }, sender, world)
     }
 
     fn worker(rooms: Vec<Running>) -> Worker {
@@ -222,6 +236,8 @@ mod tests {
         let mut worker = worker(vec![room]);
         worker.step(epoch);
         worker.step(epoch + ms(400));
+        let ticks = worker.rooms[0].punctuality.take();
+        assert_eq!((ticks.due, ticks.late), (21, 19), "the first and the last were in time");
         assert_eq!(*world.times.lock().unwrap(), (0..=20).collect::<Vec<u64>>());
         let next = worker.step(epoch + ms(30_000));
         worker.step(next);

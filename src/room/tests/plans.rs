@@ -61,6 +61,7 @@ impl Stages {
                 assert!(!self.listeners.values().any(|heard| *heard == mix), "closed with listeners");
                 assert!(self.mixes.remove(&mix));
             }
+            Change::Pace { canvas, fps } => assert!((1..=self.canvases[&canvas]).contains(&fps)),
             Change::Layers { canvas, id, .. } | Change::Rate { canvas, id, .. } => assert_eq!(self.renditions.get(&id), Some(&canvas)),
             Change::Halve { participant, halved } => {
                 assert!(self.feeds.contains_key(&participant) || !halved, "half of nothing");
@@ -116,6 +117,11 @@ enum Step {
     Hide(u128, bool),
     Estimate(u128, u32),
     Wait(u64),
+    Degrade(crate::overload::Step),
+}
+
+fn steps() -> impl Iterator<Item = crate::overload::Step> {
+    std::iter::successors(Some(crate::overload::Step::Whole), |step| step.down())
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -141,6 +147,7 @@ fn step() -> impl Strategy<Value = Step> {
         (who.clone(), any::<bool>()).prop_map(|(n, hidden)| Step::Hide(n, hidden)),
         (who, 30u32..3000).prop_map(|(n, kbps)| Step::Estimate(n, kbps * 1000)),
         (0u64..4000).prop_map(Step::Wait),
+        (0usize..8).prop_map(|n| Step::Degrade(steps().nth(n).unwrap())),
         (1u32..=60).prop_map(Step::Fps),
         (32u32..400).prop_map(Step::Canvas),
         any::<bool>().prop_map(Step::Observe),
@@ -183,6 +190,7 @@ fn perform(room: &mut Room, now: &mut std::time::Instant, step: Step) {
             *now += std::time::Duration::from_millis(ms);
             room.handle_timeout(*now);
         }
+        Step::Degrade(step) => room.degrade(step),
         Step::Observe(observed) => room.observe(MAIN_VIEW, observed).unwrap(),
         Step::Record(n, view, own) => {
             let (id, view, codec) = (RecordingId(n << 64), VIEWS[usize::from(view)].to_owned(), VideoCodec::H264);

@@ -1,6 +1,7 @@
 //! The rungs of one canvas, from all of it down to a voice.
 
 use super::{LEAN_BPS, SOUND_BPS};
+use crate::overload::Step;
 use crate::room::model::Canvas;
 use crate::room::plan::RenditionKey;
 use crate::room::sound::Grade;
@@ -59,6 +60,11 @@ impl Rung {
         (self.pace != Pace::Voice).then_some(RenditionKey { codec, size, fps, bitrate_bps, screen })
     }
 
+    /// The shorter side of its pictures.
+    pub fn lines(&self) -> u32 {
+        self.size.width.min(self.size.height)
+    }
+
     /// How much of the sound goes with it.
     pub fn grade(&self) -> Grade {
         match self.pace {
@@ -83,6 +89,20 @@ pub fn bitrate(size: Size, fps: u32, hd_bps: u32) -> u32 {
     let pixels = f64::from(size.width) * f64::from(size.height) / (1280.0 * 720.0);
     let share = pixels.powf(0.75) * (f64::from(fps) / 30.0).sqrt();
     ((f64::from(hd_bps) * share / 10_000.0).round() as u32 * 10_000).max(LEAST_BPS)
+}
+
+/// The best rung of a ladder that an overloaded server has time for.
+pub fn best(rungs: &[Rung], step: Step) -> Option<Rung> {
+    if step == Step::NoVideo {
+        return rungs.get(still(rungs)).copied();
+    }
+    let whole = || rungs.iter().filter(|rung| rung.pace == Pace::Whole);
+    whole().find(|rung| rung.lines() <= step.lines()).or(whole().last()).copied()
+}
+
+/// Where the stills are.
+pub(super) fn still(rungs: &[Rung]) -> usize {
+    rungs.iter().position(|rung| rung.pace == Pace::Still).unwrap_or(0)
 }
 
 /// All rungs, the best first; the last one always fits. `screen`: most of the canvas is a shared screen, of which letters shall stay

@@ -13,11 +13,12 @@ mod room;
 #[cfg(test)]
 mod tests;
 
-pub use ladder::{Pace, Rung, bitrate, ladder};
+pub use ladder::{Pace, Rung, best, bitrate, ladder};
 pub(super) use room::is_screen;
 
 use super::model::Canvas;
 use super::sound::Grade;
+use crate::overload::Step;
 use mixdown_codecs::Size;
 use mixdown_codecs::video::BASE_SHARE;
 use std::time::{Duration, Instant};
@@ -59,6 +60,8 @@ pub struct Wishes {
     /// Nobody looks.
     pub hidden: bool,
     pub save_data: bool,
+    /// What the server gives up for lack of time.
+    pub step: Step,
 }
 
 impl Wishes {
@@ -86,6 +89,8 @@ pub struct Tier {
     /// The best rung that wishes allow, and the best that their sizes alone allow.
     top: usize,
     fitting: usize,
+    /// The best rung that wishes would allow if the server were not overloaded.
+    free: usize,
     /// The best rung that the link is believed to carry.
     at: usize,
     estimate: Option<u32>,
@@ -122,7 +127,8 @@ impl Tier {
             self.at = if at_top { 0 } else { self.fit(carried, 0) };
         }
         self.wishes = wishes;
-        self.fitting = self.fits();
+        self.free = self.fit(wishes.most_bps(), self.fits(Step::Whole));
+        self.fitting = self.fits(wishes.step);
         self.top = self.fit(wishes.most_bps(), self.fitting);
         // More is wished for than before: as much as the link has been found to carry, and a look for the rest at once.
         let needs = self.needs(self.place());
@@ -189,7 +195,8 @@ impl Tier {
 
     /// How much of the sound; `None`: as yet unknown.
     pub fn grade(&self) -> Option<Grade> {
-        let rung = self.rung()?;
+        // Sound is never given up for lack of time.
+        let rung = self.rungs.get(self.at.max(self.free).min(self.rungs.len().saturating_sub(1)))?;
         Some(match self.estimate.filter(|_| self.wishes.hidden) {
             None if self.wishes.hidden => Grade::Whole,
             None => rung.grade(),
@@ -233,7 +240,7 @@ impl Tier {
         let needs = bps.saturating_add(SOUND_BPS);
         let share = if already { SHARED } else { HEADROOM };
         let carried = self.estimate.is_none_or(|estimate| estimate as f32 >= needs as f32 * share);
-        self.place() == 0 && carried && needs <= self.wishes.most_bps()
+        self.at.max(self.free) == 0 && carried && needs <= self.wishes.most_bps()
     }
 
     fn place(&self) -> usize {
@@ -251,10 +258,14 @@ impl Tier {
     }
 
     /// The best rung that is neither too large nor larger than it is shown.
-    fn fits(&self) -> usize {
+    fn fits(&self, step: Step) -> usize {
+        if step == Step::NoVideo {
+            return ladder::still(&self.rungs);
+        }
         let whole = self.rungs.iter().filter(|rung| rung.pace == Pace::Whole).count();
         let within = |size: Size| self.wishes.max_size.is_none_or(|most| size.width <= most.width && size.height <= most.height);
-        let first = (0..whole).find(|place| within(self.rungs[*place].size)).unwrap_or(whole.saturating_sub(1));
+        let fits = |rung: &Rung| within(rung.size) && rung.lines() <= step.lines();
+        let first = (0..whole).find(|place| fits(&self.rungs[*place])).unwrap_or(whole.saturating_sub(1));
         let Some(shown) = self.wishes.shown.filter(|shown| shown.width > 0 && shown.height > 0) else { return first };
         // A player shows a picture as large as both sides allow; a tenth too small is not seen.
         let covers = |size: Size| {

@@ -1,6 +1,6 @@
 //! What links and windows of subscribers tell the room.
 
-use super::Pace;
+use super::{Pace, Wishes};
 use crate::ids::ParticipantId;
 use crate::room::model::Canvas;
 use crate::room::plan::Plan;
@@ -80,12 +80,12 @@ impl Room {
 
     /// Tells everybody's tier what they watch and wish.
     pub(in crate::room) fn place(&mut self) {
-        let hd_bps = self.settings.video_bitrate_bps;
+        let (hd_bps, step) = (self.settings.video_bitrate_bps, self.step());
         for at in 0..self.members.len() {
             let member = &self.members[at];
             let canvas: Option<Canvas> = self.views.get(self.shown_view(member)).map(|view| view.canvas.clone());
             if let (Some(canvas), Some(member)) = (canvas, self.members.get_mut(at)) {
-                let wishes = member.wishes();
+                let wishes = Wishes { step, ..member.wishes() };
                 member.tier.follow(&canvas, hd_bps, member.screen, wishes);
             }
         }

@@ -1,0 +1,138 @@
+//! What the kernel says: what this process has used, and what it may use.
+//!
+//! A container has less than the machine: affinity and quotas (cgroup v1 and v2) count, and are read anew each time, for they are changed
+//! while the process runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where cgroups are mounted.
+const CGROUPS: &str = "/sys/fs/cgroup";
+/// Of what there is, how much this process may have where nothing else is said.
+const MEMORY_SHARE: f64 = 0.9;
+
+/// What the kernel says of a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// User and system time since its start, all threads.
+    pub cpu: Duration,
+    pub resident_bytes: u64,
+}
+
+/// Of a process of this machine with all its threads; `None` where there is none of that number.
+pub fn usage_of(pid: u32) -> Option<Usage> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
+    usage(&read("stat")?, &read("status")?)
+}
+
+/// `stat` counts in hundredths of a second on every Linux; `status` in KiB.
+fn usage(stat: &str, status: &str) -> Option<Usage> {
+    // The name in brackets may contain anything.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    let resident_bytes = kib(status, "RssAnon:")?;
+    Some(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes })
+}
+
+/// The bytes of a line of `status` or `meminfo`.
+fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// Processor seconds per second that this process may use: its affinity, or a quota below that.
+pub fn cores() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let threads = || std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let affinity = affinity(&status).map_or_else(threads, f64::from);
+    quota().map_or(affinity, |quota| quota.min(affinity))
+}
+
+/// How many processors the kernel lets it run on.
+fn affinity(status: &str) -> Option<u32> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?.trim();
+    let count = mask.chars().filter_map(|digit| digit.to_digit(16)).map(u32::count_ones).sum();
+    (count > 0).then_some(count)
+}
+
+/// The tightest quota of this process's groups, in processors.
+fn quota() -> Option<f64> {
+    let unified = folders("").into_iter().filter_map(|folder| quota_v2(&fs::read_to_string(folder.join("cpu.max")).ok()?));
+    let legacy = folders("cpu").into_iter().filter_map(|folder| {
+        let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+        quota_v1(&read("cpu.cfs_quota_us")?, &read("cpu.cfs_period_us")?)
+    });
+    unified.chain(legacy).min_by(f64::total_cmp)
+}
+
+/// `max 100000`, or quota and period.
+fn quota_v2(text: &str) -> Option<f64> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    quota_v1(quota, period)
+}
+
+/// −1: none.
+fn quota_v1(quota: &str, period: &str) -> Option<f64> {
+    let (quota, period) = (quota.trim().parse::<f64>().ok()?, period.trim().parse::<f64>().ok()?);
+    (quota > 0.0 && period > 0.0).then_some(quota / period)
+}
+
+/// The memory that this process may have: nine tenths of its groups' limit, or of the machine's.
+pub fn memory() -> u64 {
+    let limit = |folder: PathBuf, name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+    let unified = folders("").into_iter().filter_map(|folder| limit(folder, "memory.max"));
+    let legacy = folders("memory").into_iter().filter_map(|folder| limit(folder, "memory.limit_in_bytes"));
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| kib(&text, "MemTotal:"));
+    let least = unified.chain(legacy).chain(machine).min().unwrap_or(0);
+    (least as f64 * MEMORY_SHARE) as u64
+}
+
+/// The folders of this process's group and those above it, of a controller of version 1; `""`: of version 2.
+fn folders(controller: &str) -> Vec<PathBuf> {
+    let Ok(text) = fs::read_to_string("/proc/self/cgroup") else { return Vec::new() };
+    let Some(group) = group(&text, controller) else { return Vec::new() };
+    let root = Path::new(CGROUPS).join(controller);
+    // Seen from inside of a container its own group may be the root, whatever the path says.
+    let path = Path::new(group.trim_start_matches('/'));
+    path.ancestors().map(|part| root.join(part)).collect()
+}
+
+/// The path of a controller's group: `4:cpu,cpuacct:/path`, or `0::/path`.
+fn group<'a>(text: &'a str, controller: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?);
+        controllers.split(',').any(|name| name == controller).then_some(path)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_and_memory_are_read_past_odd_process_names() {
+        let stat = "77 (mix (down) x) S 1 77 77 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0 100 1000 200 18446744073709551615";
+        let status = "Name:\tmix\nVmPeak:\t  999 kB\nVmRSS:\t   9999 kB\nRssAnon:\t   2048 kB\n";
+        assert_eq!(usage(stat, status), Some(Usage { cpu: Duration::from_secs(3), resident_bytes: 2 << 20 }));
+        assert_eq!(usage("nonsense", status), None);
+    }
+
+    #[test]
+    fn affinities_and_quotas_of_both_versions_are_read() {
+        assert_eq!(affinity("Name:\tx\nCpus_allowed:\t00000000,0000000f\nCpus_allowed_list:\t0-3\n"), Some(4));
+        assert_eq!((affinity("Cpus_allowed:\t0\n"), affinity("")), (None, None));
+        assert_eq!((quota_v2("60000 100000\n"), quota_v2("max 100000\n"), quota_v2("")), (Some(0.6), None, None));
+        assert_eq!((quota_v1("150000\n", "100000\n"), quota_v1("-1\n", "100000\n")), (Some(1.5), None));
+        let groups = "12:memory:/a\n4:cpu,cpuacct:/b/c\n0::/d\n";
+        assert_eq!((group(groups, "cpu"), group(groups, "memory"), group(groups, "")), (Some("/b/c"), Some("/a"), Some("/d")));
+        assert_eq!(group(groups, "cpuset"), None);
+    }
+
+    #[test]
+    fn this_process_is_known_to_itself() {
+        assert!(usage_of(std::process::id()).is_some_and(|usage| usage.resident_bytes > 0));
+        assert!((0.01..=4096.0).contains(&cores()) && memory() > 1 << 20, "{} {}", cores(), memory());
+    }
+}

@@ -1,0 +1,36 @@
+//! How many ticks came in time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Ticks that were due, and of these how many were skipped or came late.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ticks {
+    pub due: u64,
+    pub late: u64,
+}
+
+impl Ticks {
+    /// The share that was late: 0–1.
+    pub fn lateness(self) -> f64 {
+        if self.due == 0 { 0.0 } else { self.late as f64 / self.due as f64 }
+    }
+}
+
+/// Counts the ticks of many; shared between the threads that tick and whoever looks.
+#[derive(Debug, Default)]
+pub struct Punctuality {
+    due: AtomicU64,
+    late: AtomicU64,
+}
+
+impl Punctuality {
+    pub fn note(&self, late: bool) {
+        self.due.fetch_add(1, Ordering::Relaxed);
+        self.late.fetch_add(u64::from(late), Ordering::Relaxed);
+    }
+
+    /// What was counted since it was asked for before.
+    pub fn take(&self) -> Ticks {
+        Ticks { due: self.due.swap(0, Ordering::Relaxed), late: self.late.swap(0, Ordering::Relaxed) }
+    }
+}

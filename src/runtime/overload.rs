@@ -1,0 +1,92 @@
+//! Looks at the load four times a second, tells rooms and the API what comes of it, and says so.
+
+use super::clock;
+use crate::overload::{Guard, Load, Monitor, PERIOD, Punctuality, Settings, Status, Step, host};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What to do about it, for the log.
+const REMEDY: &str =
+    "give it more processors or a larger quota, move rooms to another server, or lower rooms.canvas and rooms.max_participants";
+
+/// The thread ends when this is dropped.
+pub struct Watchman {
+    _end: Sender<()>,
+}
+
+/// # Errors
+/// The system has no thread left.
+pub fn start(settings: Settings, monitor: Monitor, pictures: Arc<Punctuality>, sounds: Arc<Punctuality>) -> io::Result<Watchman> {
+    let (sender, end) = crossbeam_channel::bounded(0);
+    let gauge = Gauge { settings, pictures, sounds, before: None };
+    std::thread::Builder::new().name("watchman".into()).spawn(move || run(gauge, &monitor, &end))?;
+    Ok(Watchman { _end: sender })
+}
+
+fn run(mut gauge: Gauge, monitor: &Monitor, end: &Receiver<()>) {
+    let mut guard = Guard::new(gauge.settings);
+    while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+        let now = clock::now();
+        let status = guard.handle(gauge.read(now), now);
+        tell(&monitor.set(status), &status);
+    }
+}
+
+/// Reads what there is to know.
+struct Gauge {
+    settings: Settings,
+    pictures: Arc<Punctuality>,
+    sounds: Arc<Punctuality>,
+    /// When it was read, and the processor time used until then.
+    before: Option<(Instant, Duration)>,
+}
+
+impl Gauge {
+    /// What the load has been since it was read before. Where the system does not say, ticks alone count.
+    fn read(&mut self, now: Instant) -> Load {
+        let usage = host::usage_of(std::process::id()).unwrap_or_default();
+        let (at, used) = self.before.replace((now, usage.cpu)).unwrap_or((now, usage.cpu));
+        let had = now.saturating_duration_since(at).as_secs_f64() * host::cores();
+        Load {
+            cpu: if had > 0.0 { (usage.cpu.saturating_sub(used).as_secs_f64() / had).min(1.0) } else { 0.0 },
+            pictures: self.pictures.take(),
+            sounds: self.sounds.take(),
+            memory_bytes: usage.resident_bytes,
+            memory_limit_bytes: self.settings.memory_bytes.unwrap_or_else(host::memory),
+        }
+    }
+}
+
+/// One line for each change, and the figures.
+fn tell(before: &Status, now: &Status) {
+    metrics::gauge!("mixdown_governor_step").set(f64::from(now.step.number()));
+    metrics::gauge!("mixdown_processor_used_ratio").set(now.load.cpu);
+    metrics::gauge!("mixdown_admission_closed").set(f64::from(u8::from(now.refusal.is_some())));
+    let percent = |share: f64| (share * 100.0).round();
+    let (cpu, pictures, sounds) = (percent(now.load.cpu), percent(now.load.pictures.lateness()), percent(now.load.sounds.lateness()));
+    if now.step > before.step {
+        metrics::counter!("mixdown_governor_changes_total", "direction" => "down").increment(1);
+        tracing::warn!(
+            cpu_percent = cpu,
+            late_pictures_percent = pictures,
+            late_sounds_percent = sounds,
+            "overloaded: {}; {REMEDY}",
+            now.step
+        );
+    } else if now.step < before.step {
+        metrics::counter!("mixdown_governor_changes_total", "direction" => "up").increment(1);
+        tracing::info!(
+            cpu_percent = cpu,
+            "{}: {}",
+            if now.step == Step::Whole { "no longer overloaded" } else { "less overloaded" },
+            now.step
+        );
+    }
+    match (before.refusal, now.refusal) {
+        (None, Some(refusal)) => tracing::warn!("newcomers are refused: {refusal}; {REMEDY}"),
+        (Some(_), None) => tracing::info!("newcomers are welcome again"),
+        _ => {}
+    }
+}

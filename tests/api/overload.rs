@@ -1,0 +1,172 @@
+//! An overloaded server and who comes to it (docs/faults.md, F3).
+
+use crate::recordings::Process;
+use crate::world::{CANDIDATES, NOW, OFFER, RESTART, SECRET, World, call};
+use axum::http::{Method, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use mixdown::overload::host::usage_of;
+use mixdown::overload::{Refusal, Status};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const TRICKLE: &str = "application/trickle-ice-sdpfrag";
+
+fn token(room: &str, identity: &str) -> String {
+    let grants = json!({"room": room, "join": true, "publish": ["audio", "video"], "subscribe": true});
+    let claims = json!({"iss": "main", "sub": identity, "exp": NOW + 600, "iat": NOW - 10, "mixdown": grants});
+    encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("signed")
+}
+
+/// As if the processor had been used up for a while, or no longer.
+fn load(world: &World, refusal: Option<Refusal>) {
+    let retry_after = std::time::Duration::from_secs(7);
+    world.stage.load.set(Status { refusal, retry_after, ..Status::default() });
+}
+
+#[tokio::test]
+async fn f3_an_overloaded_server_refuses_newcomers_and_who_is_there_goes_on() {
+    let world = World::production();
+    let join = async |door: &str, identity: &str| {
+        let room = if door.contains("another") { "another" } else { "standup" };
+        world.send(call(Method::POST, door).bearer(&token(room, identity)).sdp(OFFER)).await
+    };
+    let basic = format!("Basic {}", STANDARD.encode(format!("main:{SECRET}")));
+    let server = |method: Method, path: &str| call(method, path).with("authorization", &basic);
+    let ann = join("/v1/rooms/standup/participants", "ann").await;
+    assert_eq!(ann.status, StatusCode::CREATED, "{}", ann.text());
+    load(&world, Some(Refusal::Processor { used: 0.97, most: 0.85 }));
+    for door in ["/v1/rooms/standup/participants", "/v1/rooms/another/participants", "/whip/standup", "/whep/standup"] {
+        let reply = join(door, "bob").await;
+        assert_eq!((reply.status, reply.problem().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "overloaded"), "{door}");
+        assert_eq!(reply.header("retry-after"), "7", "{door}");
+        assert!(reply.text().contains("overload.admission_cpu_percent is 85"), "{}", reply.text());
+    }
+    for (path, body) in [
+        ("/v1/rooms", r#"{"room": "new"}"#),
+        ("/v1/rooms/standup/egress", r#"{"outputs": [{"hls": {}}]}"#),
+        ("/v1/rooms/standup/ingress", r#"{"url": "https://example.org/film.mp4"}"#),
+        ("/v1/rooms/standup/recordings", r#"{"layout": {"type": "speaker"}}"#),
+    ] {
+        let reply = world.send(server(Method::POST, path).json(body)).await;
+        assert_eq!((reply.status, reply.problem().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "overloaded"), "{path}");
+    }
+    let reply = world.send(server(Method::POST, "/v1/rooms/standup/recordings").json("{}")).await;
+    assert_eq!(reply.problem(), "conflict", "asked, and not refused: what is recorded as it is watched costs next to nothing");
+
+    let session = ann.header("location");
+    let mine = |method: Method| call(method, session).bearer(&token("standup", "ann"));
+    let reply = world.send(mine(Method::PATCH).with("if-match", ann.header("etag")).body(TRICKLE, CANDIDATES)).await;
+    assert_eq!(reply.status, StatusCode::NO_CONTENT);
+    let reply = world.send(mine(Method::PATCH).with("if-match", "*").body(TRICKLE, RESTART)).await;
+    assert_eq!(reply.status, StatusCode::OK, "an ICE restart");
+    let reply = world.send(mine(Method::PATCH).body("application/merge-patch+json", r#"{"muted_audio": true}"#)).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(world.send(server(Method::PUT, "/v1/rooms/standup").json("{}")).await.status, StatusCode::OK);
+    assert_eq!(join("/v1/rooms/standup/participants", "ann").await.status, StatusCode::CREATED, "takes their own place again");
+
+    assert_eq!(world.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.get("/healthz").await.status, StatusCode::OK);
+    let node = world.send(server(Method::GET, "/v1/node").empty()).await.json();
+    assert_eq!((&node["state"], &node["refuses"], &node["effect"]), (&"overloaded".into(), &"processor".into(), &"whole".into()));
+    load(&world, None);
+    assert_eq!(world.get("/readyz").await.status, StatusCode::OK);
+    assert_eq!(join("/whep/standup", "bob").await.status, StatusCode::CREATED);
+}
+
+/// A group of processes with a quota, in whichever version of cgroups this machine has.
+struct Group {
+    folder: PathBuf,
+    unified: bool,
+}
+
+impl Group {
+    /// With `process` in it.
+    fn of(process: u32) -> std::io::Result<Self> {
+        let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+        let root = if unified { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/cpu" };
+        let folder = Path::new(root).join(format!("mixdown-test-{process}"));
+        std::fs::create_dir(&folder)?;
+        let group = Self { folder, unified };
+        group.allow(100.0)?;
+        std::fs::write(group.folder.join("cgroup.procs"), process.to_string())?;
+        Ok(group)
+    }
+
+    /// So many milliseconds of processor time per second from now on.
+    fn allow(&self, ms: f64) -> std::io::Result<()> {
+        let (quota, period) = ((ms * 20.0) as u64, 20_000);
+        if self.unified {
+            return std::fs::write(self.folder.join("cpu.max"), format!("{quota} {period}"));
+        }
+        std::fs::write(self.folder.join("cpu.cfs_period_us"), period.to_string())?;
+        std::fs::write(self.folder.join("cpu.cfs_quota_us"), quota.to_string())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Its process has been killed, and goes in a moment.
+        let _ = (0..50).find(|_| {
+            pause(20);
+            std::fs::remove_dir(&self.folder).is_ok()
+        });
+    }
+}
+
+/// Somebody with a face and a voice.
+struct Person(Child);
+
+impl Person {
+    fn join(server: &Process, face: u8) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mixdown"));
+        command.args(["join", &format!("http://{}/r/busy", server.address), "--face", &face.to_string()]);
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs"))
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Lets other processes go on.
+fn pause(ms: u64) {
+    let (_sender, nobody) = std::sync::mpsc::channel::<()>();
+    let _ = nobody.recv_timeout(Duration::from_millis(ms));
+}
+
+/// F2 with a kernel's quota in place of a model.
+#[test]
+fn f2_a_server_with_too_little_processor_time_gives_up_pictures_and_no_sound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Process::start(folder.path());
+    let pid = server.child.id();
+    let group = match Group::of(pid) {
+        Ok(group) => group,
+        Err(error) => return println!("skipped: a group with a quota cannot be made here: {error}"),
+    };
+    group.allow(2000.0).expect("a quota");
+    let _people: Vec<Person> = (1..=3).map(|face| Person::join(&server, face)).collect();
+    server.until("/metrics", |metrics| metrics.contains("mixdown_feeds 3"));
+    pause(1500);
+    let used = || usage_of(pid).expect("it runs").cpu.as_millis() as f64;
+    let (before, node) = (used(), || serde_json::from_str::<Value>(&server.ask("GET", "/v1/node", "")).expect("JSON"));
+    pause(2000);
+    let needs = (used() - before) / 2.0;
+    assert_eq!(node()["step"], 0, "{}", node());
+    group.allow(needs / 1.8).expect("a quota");
+    let states: Vec<Value> = (0..36).map(|_| (pause(250), node()).1).collect();
+    let steps: Vec<u64> = states.iter().filter_map(|state| state["step"].as_u64()).collect();
+    println!("{needs:.0} ms per second are needed, {:.0} are there: {steps:?}", needs / 1.8);
+    assert!(steps.is_sorted() && steps.windows(2).all(|pair| pair[1] - pair[0] <= 1), "one after the other: {steps:?}");
+    assert!(steps[4..].iter().all(|step| *step >= 1), "within a second: {steps:?}");
+    assert!((2..7).contains(steps.last().expect("steps")), "as far as it must, and no further: {steps:?}");
+    let late = states[24..].iter().filter(|state| state["late_sound_ticks_percent"].as_f64() > Some(0.0)).count();
+    assert!(late <= 1, "sound comes in time once pictures have given way: {:?}", &states[24..]);
+}
