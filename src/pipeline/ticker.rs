@@ -7,7 +7,10 @@
 use super::pool::Strand;
 use super::view::{Input, View};
 use crate::cadence::Cadence;
+use crate::ledger::{self, Beat};
+use crate::runtime::clock;
 use crossbeam_channel::{Receiver, Sender};
+use metrics::Counter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -44,12 +47,15 @@ impl Ticker {
 pub struct Schedule {
     commands: Receiver<Command>,
     entries: Vec<(u64, Entry)>,
+    ticks: Counter,
+    missed: Counter,
 }
 
 /// A schedule and the way to it.
 pub fn schedule() -> (Ticker, Schedule) {
     let (sender, commands) = crossbeam_channel::bounded(1024);
-    (Ticker(sender), Schedule { commands, entries: Vec::new() })
+    let [ticks, missed] = [metrics::counter!("mixdown_ticks_total"), metrics::counter!("mixdown_ticks_missed_total")];
+    (Ticker(sender), Schedule { commands, entries: Vec::new(), ticks, missed })
 }
 
 impl Schedule {
@@ -62,8 +68,10 @@ impl Schedule {
             while entry.cadence.time(*next) <= now {
                 let n = *next;
                 *next += 1;
+                self.ticks.increment(1);
+                ledger::late(Beat::Video, now.saturating_duration_since(entry.cadence.time(n)));
                 if entry.cadence.time(*next) <= now || !tick(entry, n, now) {
-                    metrics::counter!("mixdown_ticks_missed_total").increment(1);
+                    self.missed.increment(1);
                 }
                 let behind = now.saturating_duration_since(entry.cadence.time(*next));
                 if behind > Duration::from_millis(500) {
@@ -84,7 +92,6 @@ impl Schedule {
 
 /// Hands tick `n` over, unless the view is still busy with the one before.
 fn tick(entry: &Entry, n: u64, now: Instant) -> bool {
-    metrics::counter!("mixdown_ticks_total").increment(1);
     if entry.pending.load(Ordering::Acquire) > 0 {
         return false;
     }
@@ -100,10 +107,13 @@ fn tick(entry: &Entry, n: u64, now: Instant) -> bool {
 pub fn spawn() -> std::io::Result<Ticker> {
     let (ticker, mut schedule) = schedule();
     std::thread::Builder::new().name("ticker".into()).spawn(move || {
+        let mut account = ledger::Thread::new(ledger::Stage::Ticker);
         loop {
-            let next = schedule.step(crate::runtime::clock::now());
+            let now = clock::now();
+            account.note(now, clock::thread_cpu);
+            let next = schedule.step(now);
             match schedule.commands.recv_deadline(next) {
-                Ok(command) => schedule.apply(command, crate::runtime::clock::now()),
+                Ok(command) => schedule.apply(command, clock::now()),
                 Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
                 Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
             }
