@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// After this many ticks without a change (the picture has then reached its quality) …
 const SETTLED: u32 = 30;
 /// … only every so many ticks are encoded, so that receivers see that the stream lives.
-const IDLE_EVERY: u32 = 15;
+const IDLE_EVERY: u32 = 30;
 /// The longest that a snapshot waits for pictures that are still missing.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 
