@@ -18,6 +18,7 @@ pub mod demo;
 pub mod egress;
 pub mod ids;
 pub mod ingress;
+pub mod ledger;
 pub mod media;
 pub mod net;
 pub mod overload;

@@ -97,6 +97,7 @@ pub fn documented() -> OpenApiRouter<App> {
         .routes(routes!(whip::watch))
         .routes(routes!(whip::patch_viewer, whip::end_viewer))
         .routes(routes!(rooms::list, rooms::create))
+        .routes(routes!(rooms::stats))
         .routes(routes!(rooms::get, rooms::put, rooms::patch, rooms::delete))
         .routes(routes!(views::list, views::create))
         .routes(routes!(views::get, views::put, views::patch, views::delete))

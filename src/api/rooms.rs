@@ -58,6 +58,12 @@ pub async fn get(State(app): State<App>, Room(room): Room) -> Result<Response, P
     Ok(shown(&state, Created::Existing))
 }
 
+/// What the room costs: processor time by stage, and by rendition. What is done for all rooms together (network, API) is in `/metrics` alone.
+#[utoipa::path(get, path = "/v1/rooms/{room}/stats", tag = "rooms", params(schema::RoomPath), responses((status = 200, body = schema::RoomStats)))]
+pub async fn stats(State(app): State<App>, Room(room): Room) -> Result<Response, Problem> {
+    Ok(json(&app.room(&room)?.stats().await?, None))
+}
+
 /// Make a room, or give an existing one exactly these settings; what is absent takes its default. It stays until it is deleted.
 #[utoipa::path(put, path = "/v1/rooms/{room}", tag = "rooms", params(schema::RoomPath), request_body = schema::RoomSettings,
     responses((status = 200, body = schema::Room), (status = 201, body = schema::Room)))]

@@ -75,6 +75,7 @@ pub const RULES: &[Rule] = &[
     rule("GET", "/v1/rooms", Need::Server, JSON),
     rule("POST", "/v1/rooms", Need::Server, JSON),
     rule("GET", "/v1/rooms/{room}", Need::Member, JSON),
+    rule("GET", "/v1/rooms/{room}/stats", Need::Member, JSON),
     rule("PUT", "/v1/rooms/{room}", Need::Admin, JSON),
     rule("PATCH", "/v1/rooms/{room}", Need::Admin, JSON),
     rule("DELETE", "/v1/rooms/{room}", Need::Admin, ""),

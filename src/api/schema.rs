@@ -7,6 +7,7 @@ mod ingress;
 mod layout;
 mod path;
 mod recording;
+mod stats;
 
 pub use egress::{Egress, NewEgress};
 pub use ingress::{Ingress, IngressPatch, NewIngress};
@@ -15,6 +16,7 @@ pub use path::{
     EgressPath, IdentityPath, IngressPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, TrackPath, ViewPath,
 };
 pub use recording::{Consent, NewRecording, PauseRecording, RecordedTrack, Recording};
+pub use stats::RoomStats;
 
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

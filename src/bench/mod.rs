@@ -98,6 +98,7 @@ pub async fn report(args: &demo::Args) -> Result<(), String> {
         viewers: args.viewers,
         talkers: args.senders,
         most_talkers: args.senders,
+        idle: false,
         layout: "grid".into(),
         codec: args.codec,
         lines: vec![360],

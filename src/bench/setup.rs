@@ -45,6 +45,9 @@ pub struct Args {
     /// Cameras are off: sound alone.
     #[arg(long, conflicts_with_all = ["simulcast", "size", "clip"])]
     pub audio_only: bool,
+    /// Cameras are off, nobody talks, and viewers watch all the same: what a room costs in which nothing happens.
+    #[arg(long, conflicts_with_all = ["audio_only", "simulcast", "size", "clip", "compare", "ramp", "plot"])]
+    pub idle: bool,
     /// A film for the senders to send, in place of painted people; needs ffmpeg.
     #[arg(long, value_name = "FILE")]
     pub clip: Option<PathBuf>,
@@ -142,6 +145,8 @@ pub struct Setup {
     /// How many would where there were senders enough.
     #[serde(skip)]
     pub most_talkers: u16,
+    /// Nothing happens.
+    pub idle: bool,
     pub layout: String,
     #[serde(serialize_with = "codec_name")]
     pub codec: VideoCodec,
@@ -173,7 +178,7 @@ impl Args {
     }
 
     pub fn setup(&self) -> Setup {
-        let lines = match (self.audio_only, self.simulcast) {
+        let lines = match (self.audio_only || self.idle, self.simulcast) {
             (true, _) => Vec::new(),
             (_, true) => vec![180, 360, 720],
             _ => vec![self.size],
@@ -182,8 +187,9 @@ impl Args {
             rooms: self.rooms,
             senders: self.senders,
             viewers: self.viewers,
-            talkers: self.talkers.min(self.senders),
+            talkers: if self.idle { 0 } else { self.talkers.min(self.senders) },
             most_talkers: self.talkers,
+            idle: self.idle,
             layout: self.layout.clone(),
             codec: self.codec,
             lines,
@@ -252,7 +258,7 @@ impl Setup {
             video_codecs: vec![codec],
             microphone: false,
             camera: Camera::Off,
-            receive_video: self.sends_video(),
+            receive_video: self.sends_video() || self.idle,
             ..Config::default()
         };
         (config, height.map(|height| serde_json::json!({"max_height": height})))

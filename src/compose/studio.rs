@@ -112,7 +112,7 @@ impl Studio {
         let mut studio = Self {
             reel,
             room: Room::new(id, settings, Arc::default()),
-            video: Video::new(shared, Arc::clone(&outlet), watch, epoch, wall),
+            video: Video::new(shared, Arc::clone(&outlet), watch, epoch, wall, Arc::default()),
             mix: Mix::new(sound, epoch, outlet),
             schedule,
             epoch,

@@ -150,6 +150,7 @@ mod tests {
             inbox: inbox.clone(),
             events: tokio::sync::broadcast::channel(16).0,
             peer: std::sync::Arc::new(peer),
+            bill: std::sync::Arc::default(),
             sharing: std::sync::Arc::default(),
             removals: std::sync::Arc::default(),
             epoch: clock::now(),

@@ -1,9 +1,11 @@
 //! The conference as the API shows it.
 
 use super::Conference;
-use crate::ids::{ParticipantId, Source, TrackId};
+use crate::ids::{CanvasId, ParticipantId, RenditionId, Source, TrackId};
+use crate::ledger::{Account, Stage};
 use crate::room::Room;
-use crate::room::model::{Feed, Participant, RoomState};
+use crate::room::model::{Feed, Participant, RenditionStats, RoomState, RoomStats};
+use crate::room::plan::RenditionKey;
 use mixdown_layouts::Scene;
 use mixdown_layouts::scene::TileSource;
 
@@ -54,6 +56,34 @@ impl Conference {
             feed.bitrate_bps = facts.map(|facts| facts.bitrate_bps);
         }
         Some(feed)
+    }
+
+    /// What the room costs.
+    pub(super) fn describe_costs(&self) -> RoomStats {
+        let stage = |stage: Stage| (stage.name(), self.bill.get(stage).as_secs_f64());
+        let canvases = self.room.plan().canvases.iter();
+        let renditions =
+            canvases.flat_map(|(canvas, plan)| plan.renditions.iter().map(|(key, id)| self.describe_rendition(*canvas, *key, *id)));
+        RoomStats { cpu_seconds: Stage::OF_A_ROOM.into_iter().map(stage).collect(), renditions: renditions.collect() }
+    }
+
+    fn describe_rendition(&self, canvas: CanvasId, key: RenditionKey, id: RenditionId) -> RenditionStats {
+        let plan = self.room.plan();
+        let (cpu, pictures, bytes) = self.video.account(canvas, id).map(Account::get).unwrap_or_default();
+        let views = plan.names.iter().filter(|((_, own), of)| own.is_none() && **of == canvas).map(|((view, _), _)| view.clone());
+        RenditionStats {
+            id: id.to_string(),
+            views: views.collect(),
+            codec: key.codec.name(),
+            width: key.size.width,
+            height: key.size.height,
+            fps: key.fps,
+            bitrate_bps: plan.rates.get(&id).copied().unwrap_or(key.bitrate_bps),
+            subscribers: plan.takers(id),
+            cpu_seconds: cpu.as_secs_f64(),
+            pictures,
+            bytes,
+        }
     }
 
     pub(super) fn describe_room(&self) -> RoomState {

@@ -12,6 +12,7 @@ use super::{Conference, Inbox, Parts, actor};
 use crate::egress::Board;
 use crate::ids::{ParticipantId, RoomId};
 use crate::overload::Monitor;
+use crate::ledger::Bill;
 use crate::pipeline::{mix, video};
 use crate::room::model::RoomPatch;
 use crate::room::{Room, Settings};
@@ -161,7 +162,8 @@ impl Directory {
         let Some(net) = building.hubs.get(hub).cloned() else { return handle };
         let epoch = clock::now();
         let taps = Arc::new(Taps::new(net.clone()));
-        let mix = building.mixes.add(building.mix.clone(), epoch, taps.clone(), Arc::new(inbox.clone()));
+        let bill = Arc::<Bill>::default();
+        let mix = building.mixes.add(building.mix.clone(), epoch, taps.clone(), Arc::new(inbox.clone()), Arc::clone(&bill));
         let conference = Conference::new(Parts {
             room,
             stages: building.stages.clone(),
@@ -174,6 +176,7 @@ impl Directory {
             inbox,
             events,
             peer: Arc::clone(&building.peer),
+            bill,
             sharing: Arc::clone(&self.sharing),
             removals: Arc::clone(&self.removals),
             epoch,

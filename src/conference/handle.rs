@@ -10,7 +10,7 @@ use crate::net::SessionError;
 use crate::peer::types::{Answer, CloseReason, Kind, Stats};
 use crate::record::Manifest;
 use crate::record::tracks::Mode;
-use crate::room::model::{Participant, ParticipantPatch, RoomPatch, RoomState, View, ViewPatch};
+use crate::room::model::{Participant, ParticipantPatch, RoomPatch, RoomState, RoomStats, View, ViewPatch};
 use crate::room::sound::{Sidebar, SidebarSettings};
 use crate::room::{Audience, Expect};
 use mixdown_codecs::I420Frame;
@@ -199,6 +199,8 @@ pub enum Request {
     },
     Participants(Answerer<Vec<Participant>>),
     Room(Answerer<RoomState>),
+    /// What it costs.
+    Stats(Answerer<RoomStats>),
     PatchRoom {
         patch: Box<RoomPatch>,
         if_match: Option<u64>,
@@ -357,6 +359,10 @@ impl RoomHandle {
 
     pub async fn state(&self) -> Result<RoomState, Refusal> {
         self.ask(Request::Room).await
+    }
+
+    pub async fn stats(&self) -> Result<RoomStats, Refusal> {
+        self.ask(Request::Stats).await
     }
 
     pub async fn patch_room(&self, patch: RoomPatch, if_match: Option<u64>) -> Result<RoomState, Refusal> {

@@ -34,6 +34,7 @@ pub use recordings::Action;
 
 use crate::egress::Board;
 use crate::ids::{CanvasId, EgressId, IngressId, ParticipantId, RecordingId, RoomId, TrackId};
+use crate::ledger::Bill;
 use crate::net::{self, Observer, Recipients};
 use crate::peer::types::{CloseReason, Event};
 use crate::pipeline::keyframes::Need;
@@ -122,6 +123,8 @@ pub struct Parts {
     pub inbox: Inbox,
     pub events: broadcast::Sender<RoomEvent>,
     pub peer: Arc<crate::peer::types::Config>,
+    /// What the room costs; its mix is charged to the same.
+    pub bill: Arc<Bill>,
     pub sharing: Arc<Sharing>,
     pub removals: Arc<Removals>,
     /// Where media time begins; the mix uses the same.
@@ -139,6 +142,7 @@ pub struct Conference {
     inbox: Inbox,
     events: broadcast::Sender<RoomEvent>,
     peer: Arc<crate::peer::types::Config>,
+    bill: Arc<Bill>,
     sharing: Share,
     removals: Arc<Removals>,
     epoch: Instant,
@@ -175,13 +179,14 @@ impl Conference {
         let outlet: Arc<dyn Outlet> = parts.taps.clone();
         let watch: Arc<dyn Watch> = Arc::new(parts.inbox.clone());
         Self {
-            video: Video::new(parts.stages, outlet, watch, parts.epoch, parts.created),
+            video: Video::new(parts.stages, outlet, watch, parts.epoch, parts.created, Arc::clone(&parts.bill)),
             room: parts.room,
             net: parts.net,
             mix: parts.mix,
             inbox: parts.inbox,
             events: parts.events,
             peer: parts.peer,
+            bill: parts.bill,
             sharing: Share::new(parts.sharing),
             removals: parts.removals,
             epoch: parts.epoch,

@@ -94,6 +94,7 @@ impl Conference {
             Request::Participant { participant, reply } => self.view_of(participant, reply),
             Request::Participants(reply) => answer(reply, Ok(self.participants())),
             Request::Room(reply) => answer(reply, Ok(self.describe_room())),
+            Request::Stats(reply) => answer(reply, Ok(self.describe_costs())),
             Request::PatchRoom { patch, if_match, reply } => {
                 let patched = fresh(if_match, self.room.revision()).and_then(|()| Ok(self.room.update(*patch)?));
                 self.settle();

@@ -36,7 +36,7 @@ pub struct Limits {
 
 impl Limits {
     /// Announced for every segment and never changed: a keyframe that somebody else asked for may end a segment after half of its time, and the one
-    /// before comes so much later; a canvas that rests makes pictures twice a second.
+    /// before comes so much later; a canvas that rests makes pictures once a second.
     fn target_seconds(self) -> u64 {
         (self.segment.as_millis() as u64 * 3 / 2 + 1000).div_ceil(1000)
     }

@@ -10,6 +10,7 @@ use super::tcp::{self, Frame, Writer};
 use super::threads::Thread;
 use super::udp::{Inbox, Outbox, Sockets};
 use super::{Command, Handle};
+use crate::ledger;
 use crate::peer::types::{Datagram, Transmit, Transport};
 use crate::runtime::clock;
 use bytes::{Bytes, BytesMut};
@@ -234,6 +235,7 @@ struct Driver {
 impl Driver {
     /// Wait, read the clock once, step, flush.
     async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut source: Source) {
+        let mut account = ledger::Thread::new(ledger::Stage::Network);
         loop {
             let deadline = self.flush().await;
             let wake = tokio::select! {
@@ -242,6 +244,7 @@ impl Driver {
                 () = sleep_until(deadline) => Wake::Time,
             };
             let now = clock::now();
+            account.note(now, clock::thread_cpu);
             match wake {
                 Wake::Command(None) => return,
                 Wake::Command(Some(command)) => {
@@ -334,7 +337,9 @@ async fn route(
     let mut router = Router::default();
     let mut inbox = Inbox::new();
     let mut arena = BytesMut::new();
+    let mut account = ledger::Thread::new(ledger::Stage::Network);
     loop {
+        account.note(clock::now(), clock::thread_cpu);
         tokio::select! {
             biased;
             Some((hub, route)) = routes.recv() => router.learn(hub, route),

@@ -11,7 +11,9 @@ use super::pool::Stage;
 use super::slot::{Shown, Slot};
 use super::{Outlet, StageEvent, Watch};
 use crate::ids::{Source, TrackId};
+use crate::ledger::{self, Bill, Spent};
 use crate::media::VideoIn;
+use metrics::Counter;
 use mixdown_codecs::gate::{Limits, SizeChanges};
 use mixdown_codecs::{DecodeError, FramePool, Size, VideoCodec, VideoDecoder};
 use std::collections::VecDeque;
@@ -50,6 +52,10 @@ pub struct Decode {
     failures: VecDeque<Instant>,
     quarantined_until: Option<Instant>,
     cost: Cost,
+    /// A picture reached the decoder in this step.
+    decoded: bool,
+    bill: Arc<Bill>,
+    decodes: Counter,
 }
 
 impl Decode {
@@ -61,6 +67,7 @@ impl Decode {
         slot: Arc<Slot>,
         outlet: Arc<dyn Outlet>,
         watch: Arc<dyn Watch>,
+        bill: Arc<Bill>,
     ) -> Self {
         Self {
             track,
@@ -80,6 +87,9 @@ impl Decode {
             failures: VecDeque::with_capacity(FAILURES),
             quarantined_until: None,
             cost: Cost::default(),
+            decoded: false,
+            bill,
+            decodes: metrics::counter!("mixdown_decodes_total", "kind" => "video"),
         }
     }
 
@@ -142,7 +152,8 @@ impl Decode {
             self.decoder = Some((picture.codec, built.ok_or(DecodeError::Unsupported("codec not in this build"))??));
         }
         let Some((_, decoder)) = &mut self.decoder else { return Err(DecodeError::Failed("no decoder")) };
-        metrics::counter!("mixdown_decodes_total", "kind" => "video").increment(1);
+        self.decodes.increment(1);
+        self.decoded = true;
         let frame = decoder.decode(&picture.data, &mut self.pool)?;
         self.needs_keyframe = false;
         let Some(frame) = frame else { return Ok(()) };
@@ -205,9 +216,16 @@ impl Stage for Decode {
         }
     }
 
-    fn spent(&mut self, work: Duration, now: Instant) {
-        if let Some(rest) = self.cost.spent(work, now) {
-            self.quarantine(now, rest, "too_slow");
+    const MEASURED: bool = true;
+
+    fn spent(&mut self, spent: &Spent) {
+        if std::mem::take(&mut self.decoded) {
+            self.bill.charge(ledger::Stage::Decode, spent);
+        } else {
+            self.bill.cpu(ledger::Stage::Decode, spent.cpu);
+        }
+        if let Some(rest) = self.cost.spent(spent.took, spent.done) {
+            self.quarantine(spent.done, rest, "too_slow");
         }
     }
 

@@ -1,11 +1,12 @@
 //! Where work runs: worker threads in the server, the caller's own thread in tests on virtual time.
 
 use super::workers::{Job, Workers};
+use crate::ledger::Spent;
 use crate::runtime::clock;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Runs jobs. Cheap to clone.
 #[derive(Clone)]
@@ -53,13 +54,34 @@ impl Pool {
         }
     }
 
-    fn step<S: Stage>(&self, stage: &mut S, input: S::Input) {
-        let Self::Threads(_) = self else { return stage.step(input) };
-        let begun = clock::now();
-        stage.step(input);
-        let now = clock::now();
-        stage.spent(now.saturating_duration_since(begun), now);
+    /// Does some work on this thread and says what it took. `None`: on virtual time work takes none.
+    pub fn measure<R>(&self, work: impl FnOnce() -> R) -> (R, Option<Spent>) {
+        let Self::Threads(_) = self else { return (work(), None) };
+        let (result, spent) = measure(work);
+        (result, Some(spent))
     }
+
+    /// `None`: on virtual time, where whoever steps a stage says what time it is.
+    pub fn now(&self) -> Option<Instant> {
+        matches!(self, Self::Threads(_)).then(clock::now)
+    }
+
+    fn step<S: Stage>(&self, stage: &mut S, input: S::Input) {
+        if !S::MEASURED {
+            return stage.step(input);
+        }
+        if let ((), Some(spent)) = self.measure(|| stage.step(input)) {
+            stage.spent(&spent);
+        }
+    }
+}
+
+/// Does some work on this thread and says what it took.
+pub fn measure<R>(work: impl FnOnce() -> R) -> (R, Spent) {
+    let (begun, cpu) = (clock::now(), clock::thread_cpu());
+    let result = work();
+    let (done, cpu) = (clock::now(), clock::thread_cpu().saturating_sub(cpu));
+    (result, Spent { cpu, took: done.saturating_duration_since(begun), done })
 }
 
 /// What a strand steps: one stage with its private state.
@@ -68,8 +90,11 @@ pub trait Stage: Send + 'static {
 
     fn step(&mut self, input: Self::Input);
 
-    /// The step before took `work`, and was done at `now`. Told on worker threads alone: on virtual time work takes none.
-    fn spent(&mut self, _work: Duration, _now: Instant) {}
+    /// Whether it wants to know what its steps take.
+    const MEASURED: bool = false;
+
+    /// What the step before took. Told on worker threads alone: on virtual time work takes none.
+    fn spent(&mut self, _spent: &Spent) {}
 
     /// It has panicked and is about to be dropped: tells whoever depends on it.
     fn failed(&self) {}
@@ -159,7 +184,9 @@ mod tests {
             self.0.send(input).unwrap();
         }
 
-        fn spent(&mut self, _: Duration, _: Instant) {
+        const MEASURED: bool = true;
+
+        fn spent(&mut self, _: &Spent) {
             self.0.send(u32::MAX).unwrap();
         }
 

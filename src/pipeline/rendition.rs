@@ -3,8 +3,10 @@
 use super::Outlet;
 use super::keyframes::{Coalescer, Need};
 use crate::ids::RenditionId;
+use crate::ledger::Account;
 use crate::media::VideoOut;
 use crate::room::plan::RenditionKey;
+use metrics::Counter;
 use mixdown_codecs::{EncodeError, EncoderConfig, I420Frame, Intra, Size, VideoEncoder};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,10 +50,12 @@ pub struct Rendition {
     /// The first picture waits until the canvas is complete, but not for ever; and since when it has.
     patient: bool,
     waits: Option<Instant>,
+    pub account: Arc<Account>,
+    counters: Counters,
 }
 
 impl Rendition {
-    pub fn new(id: RenditionId, key: RenditionKey, patient: bool) -> Self {
+    pub fn new(id: RenditionId, key: RenditionKey, patient: bool, account: Arc<Account>) -> Self {
         let bitrate_bps = key.bitrate_bps;
         let (keyframes, layered, has_layers) = (Coalescer::default(), false, false);
         Self {
@@ -68,6 +72,8 @@ impl Rendition {
             beat: None,
             patient,
             waits: None,
+            account,
+            counters: Counters::new(),
         }
     }
 
@@ -94,7 +100,7 @@ impl Rendition {
         if let Some(encoder) = &mut self.encoder
             && encoder.set_rate(bitrate_bps, fps).is_err()
         {
-            metrics::counter!("mixdown_encode_errors_total").increment(1);
+            self.counters.errors.increment(1);
             self.encoder = None;
         }
     }
@@ -135,9 +141,9 @@ impl Rendition {
                     self.keyframes.request(Need::Joins);
                 }
             }
-            Ok(None) => metrics::counter!("mixdown_encoder_skips_total").increment(1),
+            Ok(None) => self.counters.skips.increment(1),
             Err(error) => {
-                metrics::counter!("mixdown_encode_errors_total").increment(1);
+                self.counters.errors.increment(1);
                 tracing::warn!(rendition = %self.id, %error, "encoder rebuilt");
                 self.encoder = None;
             }
@@ -159,16 +165,40 @@ impl Rendition {
         };
         let coded = encoder.encode(picture, tick.time_ms, intra)?;
         let Some(coded) = coded else { return Ok(None) };
-        metrics::counter!("mixdown_encodes_total", "kind" => "video").increment(1);
-        metrics::counter!("mixdown_video_bytes_total").increment(coded.data.len() as u64);
+        self.account.picture(coded.data.len());
+        self.counters.encodes.increment(1);
+        self.counters.bytes.increment(coded.data.len() as u64);
         self.keyframes.sent(coded.data.len(), coded.keyframe, tick.now);
         if coded.keyframe {
             self.still = Some(tick.now);
-            metrics::counter!("mixdown_keyframes_total").increment(1);
-            metrics::counter!("mixdown_keyframe_bytes_total").increment(coded.data.len() as u64);
+            self.counters.keyframes.increment(1);
+            self.counters.keyframe_bytes.increment(coded.data.len() as u64);
         }
         let (codec, rtp_time, wallclock) = (self.key.codec, tick.rtp_time, tick.wallclock);
         Ok(Some(VideoOut { codec, data: coded.data, keyframe: coded.keyframe, layer: coded.layer, rtp_time, wallclock }))
+    }
+}
+
+/// Handles, looked up once.
+struct Counters {
+    encodes: Counter,
+    bytes: Counter,
+    keyframes: Counter,
+    keyframe_bytes: Counter,
+    skips: Counter,
+    errors: Counter,
+}
+
+impl Counters {
+    fn new() -> Self {
+        Self {
+            encodes: metrics::counter!("mixdown_encodes_total", "kind" => "video"),
+            bytes: metrics::counter!("mixdown_video_bytes_total"),
+            keyframes: metrics::counter!("mixdown_keyframes_total"),
+            keyframe_bytes: metrics::counter!("mixdown_keyframe_bytes_total"),
+            skips: metrics::counter!("mixdown_encoder_skips_total"),
+            errors: metrics::counter!("mixdown_encode_errors_total"),
+        }
     }
 }
 
@@ -216,7 +246,11 @@ mod tests {
     impl Run {
         fn new(codec: VideoCodec, fps: u32) -> Self {
             let key = RenditionKey { codec, size: SIZE, fps, bitrate_bps: 400_000, screen: false };
-            Self { rendition: Rendition::new(RenditionId(1), key, false), taken: Taken::default(), start: crate::runtime::clock::now() }
+            Self {
+                rendition: Rendition::new(RenditionId(1), key, false, Arc::default()),
+                taken: Taken::default(),
+                start: crate::runtime::clock::now(),
+            }
         }
 
         /// Ticks `n` of 30 a second.

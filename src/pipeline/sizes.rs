@@ -1,6 +1,7 @@
 //! The smaller pictures of a canvas: scaled from it, once per size, tick and change, and only for renditions that are encoded now.
 
 use super::pool::Pool;
+use crate::ledger::{Bill, Stage};
 use mixdown_codecs::{I420Frame, Size};
 use mixdown_layouts::draw::Reducer;
 
@@ -25,7 +26,14 @@ impl Sizes {
     }
 
     /// Has these sizes ready; other sizes that nobody named in `kept` go.
-    pub fn prepare(&mut self, canvas: &I420Frame, wanted: impl Iterator<Item = Size>, kept: impl Fn(Size) -> bool, pool: &Pool) {
+    pub fn prepare(
+        &mut self,
+        canvas: &I420Frame,
+        wanted: impl Iterator<Item = Size>,
+        kept: impl Fn(Size) -> bool,
+        pool: &Pool,
+        bill: &Bill,
+    ) {
         self.smaller.retain(|smaller| kept(smaller.frame.size()) && smaller.frame.size() != canvas.size());
         self.smaller.iter_mut().for_each(|smaller| smaller.wanted = false);
         for size in wanted.filter(|size| *size != canvas.size()) {
@@ -39,7 +47,8 @@ impl Sizes {
         }
         pool.each(&mut self.smaller, |smaller| {
             if smaller.wanted && std::mem::take(&mut smaller.stale) {
-                smaller.reducer.reduce(canvas, &mut smaller.frame);
+                let (_, spent) = pool.measure(|| smaller.reducer.reduce(canvas, &mut smaller.frame));
+                bill.cpu(Stage::Compose, spent.map(|spent| spent.cpu).unwrap_or_default());
             }
         });
     }

@@ -5,6 +5,7 @@ use super::ticker::{self, Schedule};
 use super::video::{Shared, Video};
 use super::{Outlet, StageEvent, Watch};
 use crate::ids::{CanvasId, ParticipantId, RenditionId, Source, TrackId};
+use crate::ledger::{Bill, Stage};
 use crate::media::{AudioOut, Orientation, VideoIn, VideoOut};
 use crate::room::member::source_id;
 use crate::room::plan::RenditionKey;
@@ -57,19 +58,26 @@ struct Bench {
     track: TrackId,
     sender: Box<dyn VideoEncoder>,
     sent: u64,
+    bill: Arc<Bill>,
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::on(Pool::Inline)
+    }
+
+    fn on(pool: Pool) -> Self {
         let now = crate::runtime::clock::now();
         let recorder = Arc::new(Recorder::default());
         let (ticker, schedule) = ticker::schedule();
-        let shared = Shared { pool: Pool::Inline, ticker, limits: gate::Limits::default() };
-        let video = Video::new(shared, Arc::clone(&recorder) as _, Arc::clone(&recorder) as _, now, std::time::UNIX_EPOCH);
+        let shared = Shared { pool, ticker, limits: gate::Limits::default() };
+        let bill = Arc::<Bill>::default();
+        let video =
+            Video::new(shared, Arc::clone(&recorder) as _, Arc::clone(&recorder) as _, now, std::time::UNIX_EPOCH, Arc::clone(&bill));
         let track = TrackId { participant: ParticipantId(1), source: Source::Camera };
         let config = EncoderConfig { size: CANVAS, fps: 30, bitrate_bps: 300_000, screen: false, layered: false };
         let sender = video::encoder(VideoCodec::Vp8, config).unwrap().unwrap();
-        Self { now, recorder, video, schedule, track, sender, sent: 0 }
+        Self { now, recorder, video, schedule, track, sender, sent: 0, bill }
     }
 
     fn scene(&self) -> Arc<Scene> {
@@ -163,7 +171,7 @@ fn a_canvas_that_stands_still_is_hardly_encoded() {
     let settled = bench.pictures().len();
     bench.run(Duration::from_secs(10));
     let idle = bench.pictures().len() - settled;
-    assert!((15..=25).contains(&idle), "{idle} in ten seconds");
+    assert!((8..=12).contains(&idle), "{idle} in ten seconds");
 }
 
 #[test]
@@ -265,4 +273,29 @@ fn a_process_that_was_stopped_does_not_make_up_for_missed_ticks() {
     bench.schedule.step(bench.now);
     let burst = bench.pictures().len() - before;
     assert!(burst <= 16, "{burst} pictures at once");
+}
+
+#[test]
+fn what_each_stage_and_each_encode_takes_is_charged_on_workers_and_nothing_is_on_virtual_time() {
+    for (pool, charged) in [(Pool::threads(2).unwrap(), true), (Pool::Inline, false)] {
+        let mut bench = Bench::on(pool);
+        let tracks = bench.video.open_tracks(bench.track.participant);
+        bench.video.set_visible(bench.track, true);
+        bench.open();
+        for n in 1..=10 {
+            let picture = bench.picture(if n == 1 { Intra::Force } else { Intra::Auto });
+            tracks[0].push(picture);
+            while bench.pictures().len() < n {
+                bench.run(Duration::from_millis(34));
+                std::thread::yield_now();
+            }
+        }
+        let (cpu, pictures, bytes) = bench.video.account(VIEW, RENDITION).unwrap().get();
+        assert!(pictures >= 10 && bytes > 100, "{pictures} pictures, {bytes} bytes");
+        assert_eq!(!cpu.is_zero(), charged);
+        for stage in [Stage::Decode, Stage::Compose, Stage::Encode] {
+            assert_eq!(!bench.bill.get(stage).is_zero(), charged, "{stage:?}");
+        }
+        assert!(cpu <= bench.bill.get(Stage::Encode));
+    }
 }

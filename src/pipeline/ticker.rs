@@ -7,8 +7,11 @@
 use super::pool::Strand;
 use super::view::{Input, View};
 use crate::cadence::Cadence;
+use crate::ledger::{self, Beat};
 use crate::overload::Punctuality;
+use crate::runtime::clock;
 use crossbeam_channel::{Receiver, Sender};
+use metrics::Counter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -58,6 +61,8 @@ pub struct Schedule {
     commands: Receiver<Command>,
     entries: Vec<Ticked>,
     punctuality: Arc<Punctuality>,
+    ticks: Counter,
+    missed: Counter,
 }
 
 struct Ticked {
@@ -70,7 +75,9 @@ struct Ticked {
 pub fn schedule() -> (Ticker, Schedule) {
     let (sender, commands) = crossbeam_channel::bounded(1024);
     let punctuality = Arc::<Punctuality>::default();
-    (Ticker { commands: sender, punctuality: Arc::clone(&punctuality) }, Schedule { commands, entries: Vec::new(), punctuality })
+    let [ticks, missed] = [metrics::counter!("mixdown_ticks_total"), metrics::counter!("mixdown_ticks_missed_total")];
+    let ticker = Ticker { commands: sender, punctuality: Arc::clone(&punctuality) };
+    (ticker, Schedule { commands, entries: Vec::new(), punctuality, ticks, missed })
 }
 
 impl Schedule {
@@ -84,9 +91,11 @@ impl Schedule {
             while cadence.time(*next) <= now {
                 let n = *next;
                 *next = beat(cadence, n + 1, *fps);
+                self.ticks.increment(1);
+                ledger::late(Beat::Video, now.saturating_duration_since(cadence.time(n)));
                 let ticked = cadence.time(*next) > now && tick(entry, n, now);
                 if !ticked {
-                    metrics::counter!("mixdown_ticks_missed_total").increment(1);
+                    self.missed.increment(1);
                 }
                 self.punctuality.note(!ticked || now > cadence.time(n) + LATE);
                 let behind = now.saturating_duration_since(cadence.time(*next));
@@ -118,7 +127,6 @@ fn beat(cadence: Cadence, n: u64, fps: u32) -> u64 {
 
 /// Hands tick `n` over, unless the view is still busy with the one before.
 fn tick(entry: &Entry, n: u64, now: Instant) -> bool {
-    metrics::counter!("mixdown_ticks_total").increment(1);
     if entry.pending.load(Ordering::Acquire) > 0 {
         return false;
     }
@@ -134,10 +142,13 @@ fn tick(entry: &Entry, n: u64, now: Instant) -> bool {
 pub fn spawn() -> std::io::Result<Ticker> {
     let (ticker, mut schedule) = schedule();
     std::thread::Builder::new().name("ticker".into()).spawn(move || {
+        let mut account = ledger::Thread::new(ledger::Stage::Ticker);
         loop {
-            let next = schedule.step(crate::runtime::clock::now());
+            let now = clock::now();
+            account.note(now, clock::thread_cpu);
+            let next = schedule.step(now);
             match schedule.commands.recv_deadline(next) {
-                Ok(command) => schedule.apply(command, crate::runtime::clock::now()),
+                Ok(command) => schedule.apply(command, clock::now()),
                 Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
                 Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
             }

@@ -9,6 +9,7 @@ use super::view::{self, Seen, SnapshotReply, View};
 use super::{Outlet, Watch};
 use crate::cadence::Cadence;
 use crate::ids::{CanvasId, ParticipantId, RenditionId, Source, TrackId};
+use crate::ledger::{Account, Bill};
 use crate::media::VideoIn;
 use crate::room::member::source_id;
 use crate::room::plan::RenditionKey;
@@ -39,6 +40,7 @@ pub struct Video {
     watch: Arc<dyn Watch>,
     epoch: Instant,
     wall: SystemTime,
+    bill: Arc<Bill>,
     tracks: BTreeMap<TrackId, Track>,
     views: BTreeMap<CanvasId, RunningView>,
 }
@@ -46,6 +48,7 @@ pub struct Video {
 struct RunningView {
     id: u64,
     strand: Arc<Strand<View>>,
+    accounts: BTreeMap<RenditionId, Arc<Account>>,
 }
 
 /// One video track: the inbox of its decoder and the slot that it fills.
@@ -89,9 +92,9 @@ impl Track {
 }
 
 impl Video {
-    /// `epoch`: where the room's media time begins; `wall`: the same moment on the calendar, for clocks in the picture.
-    pub fn new(shared: Shared, outlet: Arc<dyn Outlet>, watch: Arc<dyn Watch>, epoch: Instant, wall: SystemTime) -> Self {
-        Self { shared, outlet, watch, epoch, wall, tracks: BTreeMap::new(), views: BTreeMap::new() }
+    /// `epoch`: where the room's media time begins; `wall`: the same moment on the calendar, for clocks in the picture; `bill`: the room's.
+    pub fn new(shared: Shared, outlet: Arc<dyn Outlet>, watch: Arc<dyn Watch>, epoch: Instant, wall: SystemTime, bill: Arc<Bill>) -> Self {
+        Self { shared, outlet, watch, epoch, wall, bill, tracks: BTreeMap::new(), views: BTreeMap::new() }
     }
 
     /// Makes the camera's and the screen's track of a participant.
@@ -103,7 +106,7 @@ impl Video {
         let slot = Arc::new(Slot::default());
         let visible: Arc<AtomicBool> = Arc::default();
         let (outlet, watch) = (Arc::clone(&self.outlet), Arc::clone(&self.watch));
-        let stage = Decode::new(id, self.shared.limits, Arc::clone(&visible), Arc::clone(&slot), outlet, watch);
+        let stage = Decode::new(id, self.shared.limits, Arc::clone(&visible), Arc::clone(&slot), outlet, watch, Arc::clone(&self.bill));
         let strand = Strand::new(self.shared.pool.clone(), stage, PICTURES_WAITING);
         let track = Track { strand, slot, visible, gap: Arc::default() };
         self.tracks.insert(id, track.clone());
@@ -133,13 +136,14 @@ impl Video {
             outlet,
             watch,
             wall: self.wall,
+            bill: Arc::clone(&self.bill),
             canvas: view::canvas(scene.canvas),
         };
         let stage = View::new(parts);
         let strand = Strand::new(self.shared.pool.clone(), stage, VIEW_INBOX);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         self.shared.ticker.send(ticker::Command::Add(ticker::Entry { id, view: Arc::clone(&strand), cadence, pending }));
-        self.views.insert(canvas, RunningView { id, strand });
+        self.views.insert(canvas, RunningView { id, strand, accounts: BTreeMap::new() });
     }
 
     /// So many pictures per second of it from now on, where its cadence has more.
@@ -164,16 +168,26 @@ impl Video {
     }
 
     /// `patient`: its first picture waits until the canvas shows all whom it has a place for.
-    pub fn open_rendition(&self, canvas: CanvasId, id: RenditionId, key: RenditionKey, patient: bool) {
-        self.tell(canvas, view::Input::Open { id, key, patient });
+    pub fn open_rendition(&mut self, canvas: CanvasId, id: RenditionId, key: RenditionKey, patient: bool) {
+        let Some(view) = self.views.get_mut(&canvas) else { return };
+        let account = Arc::clone(view.accounts.entry(id).or_default());
+        self.tell(canvas, view::Input::Open { id, key, patient, account });
     }
 
-    pub fn close_rendition(&self, canvas: CanvasId, id: RenditionId) {
+    pub fn close_rendition(&mut self, canvas: CanvasId, id: RenditionId) {
+        if let Some(view) = self.views.get_mut(&canvas) {
+            view.accounts.remove(&id);
+        }
         self.tell(canvas, view::Input::Close(id));
     }
 
     pub fn request_keyframe(&self, canvas: CanvasId, id: RenditionId, need: Need) {
         self.tell(canvas, view::Input::Keyframe(id, need));
+    }
+
+    /// What a rendition has cost.
+    pub fn account(&self, canvas: CanvasId, id: RenditionId) -> Option<&Account> {
+        self.views.get(&canvas)?.accounts.get(&id).map(Arc::as_ref)
     }
 
     /// Whether every second picture must be dispensable.

@@ -12,6 +12,7 @@ use super::stall::Stall;
 use super::{Outlet, StageEvent, Watch};
 use crate::cadence::Cadence;
 use crate::ids::{CanvasId, RenditionId, Source, TrackId};
+use crate::ledger::{self, Account, Bill};
 use crate::room::plan::RenditionKey;
 use mixdown_codecs::{I420Frame, Size};
 use mixdown_layouts::draw::{Canvas, Damage, Moment, Picture, Pictures};
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// After this many ticks without a change (the picture has then reached its quality) …
 const SETTLED: u32 = 30;
 /// … only every so many ticks are encoded, so that receivers see that the stream lives.
-const IDLE_EVERY: u32 = 15;
+const IDLE_EVERY: u32 = 30;
 /// The longest that a snapshot waits for pictures that are still missing.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -53,6 +54,8 @@ pub enum Input {
         key: RenditionKey,
         /// Its first picture waits until all are there who are in it.
         patient: bool,
+        /// What it costs.
+        account: Arc<Account>,
     },
     Close(RenditionId),
     Keyframe(RenditionId, Need),
@@ -76,6 +79,8 @@ pub struct Parts {
     pub watch: Arc<dyn Watch>,
     /// The cadence's epoch on the calendar.
     pub wall: SystemTime,
+    /// What the room costs.
+    pub bill: Arc<Bill>,
     pub canvas: Canvas,
 }
 
@@ -95,6 +100,8 @@ pub struct View {
     sizes: Sizes,
     snapshots: Vec<(Instant, SnapshotReply)>,
     unchanged: u32,
+    /// When the pictures arrived that this tick shows first.
+    fresh_pictures: Vec<Instant>,
 }
 
 struct Visible {
@@ -117,22 +124,19 @@ impl View {
             sizes: Sizes::default(),
             snapshots: Vec::new(),
             unchanged: 0,
+            fresh_pictures: Vec::new(),
         }
     }
 
     fn tick(&mut self, n: u64, now: Instant) {
         let time_ms = self.parts.cadence.time(n).saturating_duration_since(self.parts.cadence.epoch()).as_millis() as u64;
         self.follow(time_ms);
-        // Nobody looks where everybody is sent pictures as they come.
-        let seen = !self.renditions.is_empty() || !self.snapshots.is_empty();
-        if seen {
-            self.look(now);
+        let pool = self.parts.pool.clone();
+        let (damage, spent) = pool.measure(|| self.draw(now, time_ms));
+        if let Some(spent) = spent {
+            self.parts.bill.charge(ledger::Stage::Compose, &spent);
         }
-        let Some(motion) = &mut self.motion else { return };
-        let moment = Moment { ms: time_ms, unix_s: self.epoch_unix_s + (time_ms / 1000) as i64 };
-        let scene = motion.at(time_ms);
-        let pictures = Latest(&self.sources, &self.leaving);
-        let damage = if seen { self.parts.canvas.draw_at(scene, &pictures, moment) } else { Damage::default() };
+        let Some(motion) = &self.motion else { return };
         let (scene, resting) = (Arc::clone(motion.target()), !motion.is_moving());
         if damage.is_empty() {
             self.unchanged = self.unchanged.saturating_add(1);
@@ -151,9 +155,26 @@ impl View {
         self.encode(&Tick { n, fps: cadence.ticks_per_second(), idle, now, rtp_time, time_ms, wallclock: cadence.time(n) });
     }
 
+    /// Paints what has changed.
+    fn draw(&mut self, now: Instant, time_ms: u64) -> Damage {
+        // Nobody looks where everybody is sent pictures as they come.
+        let seen = !self.renditions.is_empty() || !self.snapshots.is_empty();
+        if seen {
+            self.look(now);
+        }
+        let Some(motion) = &mut self.motion else { return Damage::default() };
+        let scene = motion.at(time_ms);
+        if !seen {
+            return Damage::default();
+        }
+        let moment = Moment { ms: time_ms, unix_s: self.epoch_unix_s + (time_ms / 1000) as i64 };
+        self.parts.canvas.draw_at(scene, &Latest(&self.sources, &self.leaving), moment)
+    }
+
     /// Encodes each rendition that is due, in its size.
     fn encode(&mut self, tick: &Tick) {
-        let (canvas, outlet, pool) = (self.parts.canvas.frame(), &*self.parts.outlet, &self.parts.pool);
+        let Parts { canvas, outlet, pool, bill, .. } = &self.parts;
+        let (canvas, outlet) = (canvas.frame(), &**outlet);
         let mut any = false;
         let complete = self.sources.iter().all(|visible| visible.shown.is_some());
         for rendition in &mut self.renditions {
@@ -165,14 +186,21 @@ impl View {
         }
         let renditions = &self.renditions;
         let wanted = renditions.iter().filter(|rendition| rendition.due).map(Rendition::size);
-        self.sizes.prepare(canvas, wanted, |size| renditions.iter().any(|rendition| rendition.size() == size), pool);
+        self.sizes.prepare(canvas, wanted, |size| renditions.iter().any(|rendition| rendition.size() == size), pool, bill);
         let sizes = &self.sizes;
         pool.each(&mut self.renditions, |rendition| {
             let picture = sizes.get(canvas, rendition.size());
             if let Some(picture) = picture.filter(|_| rendition.due) {
-                rendition.encode(picture, tick, outlet);
+                let ((), spent) = pool.measure(|| rendition.encode(picture, tick, outlet));
+                if let Some(spent) = spent {
+                    rendition.account.cpu(spent.cpu);
+                    bill.charge(ledger::Stage::Encode, &spent);
+                }
             }
         });
+        if let Some(done) = pool.now() {
+            self.fresh_pictures.drain(..).for_each(|received| ledger::picture(done.saturating_duration_since(received)));
+        }
     }
 
     /// Sets out for the scene that has come in since the last tick.
@@ -186,13 +214,17 @@ impl View {
 
     /// Takes the latest pictures and walks the stall ladder of each source.
     fn look(&mut self, now: Instant) {
+        self.fresh_pictures.clear();
         for visible in &mut self.sources {
             let latest = visible.seen.slot.latest(now);
             let rung = visible.stall.check(latest.as_ref().map(|shown| shown.received), now);
             if rung.request_keyframe {
                 self.parts.outlet.request_keyframe(visible.seen.track);
             }
-            visible.shown = latest.filter(|_| rung.show);
+            let shown = latest.filter(|_| rung.show);
+            let before = visible.shown.as_ref().map(|shown| shown.sequence);
+            self.fresh_pictures.extend(shown.as_ref().filter(|shown| before != Some(shown.sequence)).map(|shown| shown.received));
+            visible.shown = shown;
         }
     }
 
@@ -246,7 +278,7 @@ impl Stage for View {
                 self.parts.pending.fetch_sub(1, Ordering::Release);
             }
             Input::Scene { scene, sources } => self.set_scene(scene, sources),
-            Input::Open { id, key, patient } => self.renditions.push(Rendition::new(id, key, patient)),
+            Input::Open { id, key, patient, account } => self.renditions.push(Rendition::new(id, key, patient, account)),
             Input::Close(id) => self.renditions.retain(|rendition| rendition.id != id),
             Input::Layers(id, layered) => self.rendition(id, |rendition| rendition.set_layered(layered)),
             Input::Rate(id, bitrate_bps) => self.rendition(id, |rendition| rendition.set_bitrate(bitrate_bps)),

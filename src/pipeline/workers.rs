@@ -3,6 +3,8 @@
 //! A media server's workers are idle between any two pictures. A pool made for short bursts of computation (rayon's) looks for more
 //! work for a while each time before it sleeps, which cost a room of four a tenth of its processor time; here an idle thread sleeps at once.
 
+use crate::ledger;
+use crate::runtime::clock;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -36,7 +38,7 @@ impl Workers {
         let workers = Self(Arc::default());
         for n in 0..count {
             let queue = Arc::clone(&workers.0);
-            thread::Builder::new().name(format!("worker-{n}")).spawn(move || queue.work())?;
+            thread::Builder::new().name(format!("worker-{n}")).spawn(move || queue.work(n))?;
         }
         Ok(workers)
     }
@@ -56,9 +58,11 @@ impl Drop for Workers {
 }
 
 impl Queue {
-    fn work(&self) {
+    fn work(&self, worker: usize) {
         while let Some(job) = self.next() {
+            let begun = clock::now();
             job.run();
+            ledger::busy(worker, clock::now().saturating_duration_since(begun));
         }
     }
 

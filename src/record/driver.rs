@@ -13,6 +13,7 @@ use super::tracks::{Unit, stage};
 use super::writer::{Fault, Totals, Writer};
 use super::{Event, Report};
 use crate::ids::RecordingId;
+use crate::ledger;
 use crate::media::{AudioOut, VideoOut};
 use crate::runtime::clock;
 use std::io;
@@ -177,8 +178,10 @@ fn record(
     };
     report.event(failed.id, Event::Ready);
     let mut session = Session::new(store.settings().session(failed.tracks));
+    let mut account = ledger::Thread::new(ledger::Stage::Record);
     let reason = loop {
         shared.wait();
+        account.note(clock::now(), clock::thread_cpu);
         match step(shared, &mut session, &mut writer, epoch, report) {
             Ok(None) => lease.progress(session.duration().ms()),
             Ok(Some(reason)) => break reason,

@@ -5,6 +5,7 @@ use crate::ids::{ParticipantId, RoomId, Source};
 use crate::peer::types::{CloseReason, Kind};
 use mixdown_layouts::Layout;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Canvas of a view. Width and height are even, 64–3840; fps 1–60.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,6 +320,33 @@ pub struct RoomState {
     pub views: Vec<View>,
     #[serde(skip)]
     pub etag: u64,
+}
+
+/// What a room has cost since it began.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RoomStats {
+    /// Processor time by stage; what is done for all rooms together (network, API) is not in it.
+    pub cpu_seconds: BTreeMap<&'static str, f64>,
+    pub renditions: Vec<RenditionStats>,
+}
+
+/// One encode, and what it has cost since it began.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RenditionStats {
+    pub id: String,
+    /// Views that it is of; none: a picture of somebody's own.
+    pub views: Vec<String>,
+    pub codec: &'static str,
+    pub width: u32,
+    pub height: u32,
+    /// 0: a still every few seconds.
+    pub fps: u32,
+    pub bitrate_bps: u32,
+    /// Subscribers, recordings and egresses.
+    pub subscribers: usize,
+    pub cpu_seconds: f64,
+    pub pictures: u64,
+    pub bytes: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -1,6 +1,7 @@
 //! The one place that reads the time. Everything else takes it as a parameter.
 
-use std::time::{Instant, SystemTime};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Monotonic time: media, timers, deadlines.
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
@@ -12,6 +13,20 @@ pub fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// Processor time that this thread has taken so far. A system call, of a third of a microsecond.
+pub fn thread_cpu() -> Duration {
+    cpu(ClockId::ThreadCPUTime)
+}
+
+/// Processor time that all threads of this process have taken so far.
+pub fn process_cpu() -> Duration {
+    cpu(ClockId::ProcessCPUTime)
+}
+
+fn cpu(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
 /// A wall-clock time as RFC 3339 in UTC with milliseconds.

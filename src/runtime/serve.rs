@@ -4,6 +4,7 @@ use super::{clock, media, metrics, pictures, recordings, reload, shutdown};
 use crate::api::{self, App, Clock, Rooms};
 use crate::config::{Config, Mode};
 use crate::ids::RecordingId;
+use crate::ledger;
 use crate::webhooks;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::SocketAddr;
@@ -70,7 +71,7 @@ async fn run(config: Config, mode: Mode, rooms: Arc<dyn Rooms>, outside: Outside
     if let Some(recorder) = &recorder {
         tokio::spawn(metrics::keep(recorder.clone(), stop.clone()));
     }
-    let render = move || recorder.as_ref().map(|recorder| recorder.render()).unwrap_or_default();
+    let render = move || recorder.as_ref().map(|recorder| recorder.render() + &ledger::render(clock::process_cpu())).unwrap_or_default();
     let drain = drain(&config, mode);
     let (http, grace) = (config.http.clone(), drain.hard_timeout());
     let app = App::new(config, mode, Arc::clone(&rooms), Clock { now: clock::now, wall: clock::wall }, Box::new(render), webhooks);

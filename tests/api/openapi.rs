@@ -113,6 +113,7 @@ async fn what_is_sent_is_what_is_described() {
     let (world, document) = (World::dev(), document().await);
     let session = world.send(call(Method::POST, "/v1/rooms/standup/participants?name=Ann").sdp(OFFER)).await.header("location").to_owned();
     let room = world.get("/v1/rooms/standup").await.json();
+    let stats = world.get("/v1/rooms/standup/stats").await.json();
     described(&document, "Room", &room);
     described(&document, "View", &room["views"][0]);
     described(&document, "Canvas", &room["views"][0]["canvas"]);
@@ -125,6 +126,9 @@ async fn what_is_sent_is_what_is_described() {
     let participant = world.get(&session).await.json();
     described(&document, "Participant", &participant);
     described(&document, "Stats", &participant["stats"]);
+    described(&document, "RoomStats", &stats);
+    described(&document, "CpuSeconds", &stats["cpu_seconds"]);
+    described(&document, "RenditionStats", &stats["renditions"][0]);
     described(&document, "Problem", &world.get("/v1/rooms/none").await.json());
     // What has no effect on a type is not sent: between them these two have everything.
     let pip = world.send(call(Method::PUT, "/v1/rooms/standup/views/main/layout").json(r#"{"type":"pip"}"#)).await.json();

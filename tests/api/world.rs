@@ -15,7 +15,7 @@ use mixdown::egress::Board;
 use mixdown::ids::{ParticipantId, RoomId};
 use mixdown::overload::Monitor;
 use mixdown::peer::types::{Answer, CloseReason, Stats};
-use mixdown::room::model::RoomPatch;
+use mixdown::room::model::{RenditionStats, RoomPatch, RoomStats};
 use mixdown::room::{Arrival, Room, Settings};
 use mixdown::webhooks;
 use mixdown_codecs::{I420Frame, Size};
@@ -230,6 +230,7 @@ impl Actor {
             Ask::Participant { participant, reply } => drop(reply.send(self.view_of(participant))),
             Ask::Participants(reply) => drop(reply.send(Ok(self.room.members().iter().map(|member| member.describe(None)).collect()))),
             Ask::Room(reply) => drop(reply.send(Ok(self.state()))),
+            Ask::Stats(reply) => drop(reply.send(Ok(stats()))),
             Ask::PatchRoom { patch, if_match, reply } => {
                 let patched = fresh(if_match, self.room.revision()).and_then(|()| Ok(self.room.update(*patch)?));
                 drop(reply.send(patched.map(|()| self.state())));
@@ -475,4 +476,22 @@ impl Reply {
         assert!(body["instance"].as_str().is_some_and(|id| id.starts_with("urn:request:")), "{body}");
         body["type"].as_str().and_then(|kind| kind.strip_prefix("/problems/")).expect("type").to_owned()
     }
+}
+
+fn stats() -> RoomStats {
+    let rendition = RenditionStats {
+        id: "1".into(),
+        views: vec!["main".into()],
+        codec: "h264",
+        width: 1280,
+        height: 720,
+        fps: 30,
+        bitrate_bps: 1_500_000,
+        subscribers: 2,
+        cpu_seconds: 1.5,
+        pictures: 300,
+        bytes: 1_000_000,
+    };
+    let stages = ["decode", "compose", "encode", "mix"];
+    RoomStats { cpu_seconds: stages.into_iter().map(|stage| (stage, 0.5)).collect(), renditions: vec![rendition] }
 }

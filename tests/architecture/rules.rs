@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The modules of the crate from the ground up. A module may use those on lower floors; nobody looks up or sideways.
 const FLOORS: &[&[&str]] = &[
-    &["ids", "address", "chart", "process", "overload"],
+    &["ids", "address", "chart", "process", "ledger", "overload"],
     &["media", "cadence"],
     &["room", "audio", "peer"],
     &["client", "pipeline"],
@@ -79,6 +79,7 @@ const PURE: &[&str] = &[
     "src/peer/",
     "src/cadence",
     "src/ids",
+    "src/ledger.rs",
     "src/media",
     "src/config",
     "src/record/mp4/",
@@ -180,6 +181,7 @@ const DRIVERS: &[&str] = &[
     "src/net/driver",
     "src/pipeline/pool.rs",
     "src/pipeline/ticker.rs",
+    "src/pipeline/workers.rs",
     "src/pipeline/mix",
     "src/record/driver.rs",
     "src/egress/board.rs",

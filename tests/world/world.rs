@@ -123,6 +123,7 @@ impl World {
             inbox: inbox.clone(),
             events,
             peer: Arc::new(config),
+            bill: Arc::default(),
             sharing: Arc::default(),
             removals: Arc::default(),
             epoch: start,

@@ -26,6 +26,9 @@ struct Part {
     goal: [f32; 2],
 }
 
+/// Ticks without any sound after which nothing of what was is left in the limiter, and listeners are sent the same silence again and again.
+const RESTS: u32 = 150;
+
 /// One mix.
 pub struct Blended {
     parts: BTreeMap<ParticipantId, Part>,
@@ -34,6 +37,8 @@ pub struct Blended {
     encodes: [Encode; SHARED.len()],
     /// Somebody listens.
     pub heard: bool,
+    /// Ticks without any sound, this one included; 0: there is some.
+    silent: u32,
     /// Voices chosen in this tick.
     chosen: usize,
     pcm: Box<Pcm>,
@@ -47,6 +52,7 @@ impl Default for Blended {
             limiter: Limiter::new(),
             encodes: SHARED.map(|(codec, grade)| Encode::new(codec, grade, Arc::new([]))),
             heard: false,
+            silent: 0,
             chosen: 0,
             pcm: silence(),
         }
@@ -72,7 +78,10 @@ impl Blended {
             part.share = part.share.next(part.goal);
             part.share != Share::NOTHING
         });
-        self.sum.clear();
+        if self.silent == 0 {
+            self.sum.clear();
+        }
+        self.silent = self.silent.saturating_add(1);
         self.chosen = 0;
     }
 
@@ -88,12 +97,14 @@ impl Blended {
     pub fn add(&mut self, id: ParticipantId, own: &Pcm) {
         if let Some(part) = self.parts.get(&id).filter(|_| self.heard) {
             self.sum.add(own, part.share);
+            self.silent = 0;
         }
     }
 
     /// Adds what belongs to nobody.
     pub fn add_all(&mut self, pcm: &Pcm) {
         self.sum.add(pcm, Share::WHOLE);
+        self.silent = 0;
     }
 
     /// Whether `id` is in it at all.
@@ -109,10 +120,13 @@ impl Blended {
 
     /// Encodes and sends the tick to those who share the mix.
     pub fn send(&mut self, tick: &Tick<'_>) {
-        self.pcm.copy_from_slice(self.sum.full());
-        self.limiter.process(&mut self.pcm);
+        let rests = self.silent > RESTS;
+        if !rests {
+            self.pcm.copy_from_slice(self.sum.full());
+            self.limiter.process(&mut self.pcm);
+        }
         for encode in self.encodes.iter_mut().filter(|encode| !encode.listeners.is_empty()) {
-            encode.send(tick, &self.pcm);
+            if rests { encode.rest(tick, &self.pcm) } else { encode.send(tick, &self.pcm) }
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::{Input, Mix, Settings, channel};
 use crate::cadence::Cadence;
+use crate::ledger::{self, Beat, Bill};
 use crate::overload::Punctuality;
+use crate::pipeline::pool::measure;
 use crate::pipeline::{Outlet, StageEvent, Watch};
 use crate::runtime::clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -51,14 +53,21 @@ impl Driver {
     }
 
     /// Mixes a room from now on, with media time from `epoch`, on the thread that has the fewest. It ends when every
-    /// sender of the returned channel is gone; when it ends by itself (a fault), sending on the channel fails.
-    pub fn add(&self, settings: Settings, epoch: Instant, outlet: Arc<dyn Outlet>, watch: Arc<dyn Watch>) -> Sender<Input> {
+    /// sender of the returned channel is gone; when it ends by itself (a fault), sending on the channel fails. `bill`: what its sound costs.
+    pub fn add(
+        &self,
+        settings: Settings,
+        epoch: Instant,
+        outlet: Arc<dyn Outlet>,
+        watch: Arc<dyn Watch>,
+        bill: Arc<Bill>,
+    ) -> Sender<Input> {
         let (sender, inputs) = channel();
         let mix = Mix::new(settings, epoch, outlet);
         if let Some(thread) = self.threads.iter().min_by_key(|thread| thread.load.load(Ordering::Relaxed)) {
             thread.load.fetch_add(1, Ordering::Relaxed);
             let punctuality = Arc::clone(&self.punctuality);
-            let running = Running { cadence: mix.cadence(), next: None, mix, inputs, watch, punctuality };
+            let running = Running { cadence: mix.cadence(), next: None, mix, inputs, watch, bill, punctuality };
             if let Err(refused) = thread.rooms.try_send(running) {
                 tracing::error!("the mix threads take no more rooms");
                 refused.into_inner().watch.event(StageEvent::Failed("mix"));
@@ -73,6 +82,7 @@ struct Running {
     mix: Mix,
     inputs: Receiver<Input>,
     watch: Arc<dyn Watch>,
+    bill: Arc<Bill>,
     cadence: Cadence,
     next: Option<u64>,
     punctuality: Arc<Punctuality>,
@@ -93,15 +103,25 @@ impl Running {
             next = self.cadence.next(now);
         }
         while self.cadence.time(next) <= now {
-            if !self.drain() {
-                return Fate::Ends;
+            ledger::late(Beat::Audio, now.saturating_duration_since(self.cadence.time(next)));
+            let (fate, spent) = measure(|| self.tick(now, next));
+            self.bill.charge(ledger::Stage::Mix, &spent);
+            if fate == Fate::Ends {
+                return fate;
             }
             self.punctuality.note(now > self.cadence.time(next) + LATE);
-            let watch = &self.watch;
-            self.mix.tick(now, next, &mut |event| watch.event(StageEvent::Mix(event)));
             next += 1;
         }
         self.next = Some(next);
+        Fate::Goes
+    }
+
+    fn tick(&mut self, now: Instant, n: u64) -> Fate {
+        if !self.drain() {
+            return Fate::Ends;
+        }
+        let watch = &self.watch;
+        self.mix.tick(now, n, &mut |event| watch.event(StageEvent::Mix(event)));
         Fate::Goes
     }
 
@@ -203,7 +223,7 @@ mod tests {
         sender.send(Input::Listener { participant: ParticipantId(1), codec, mix: MixId(1) }).unwrap();
         let watch = Arc::clone(&world) as Arc<dyn Watch>;
         let punctuality = Arc::default();
-        (Running { cadence: mix.cadence(), next: None, mix, inputs, watch, punctuality }, sender, world)
+        (Running { cadence: mix.cadence(), next: None, mix, inputs, watch, bill: Arc::default(), punctuality }, sender, world)
     }
 
     fn worker(rooms: Vec<Running>) -> Worker {

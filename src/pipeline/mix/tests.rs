@@ -2,6 +2,7 @@
 
 mod changes;
 mod mixes;
+mod silence;
 
 use super::{Codecs, Event, Input, Mix, Settings};
 use crate::audio::fake::{Decoder, Encoder, Faults, Sender, heard, tone_level};
@@ -71,9 +72,13 @@ struct World {
 
 impl World {
     fn new(people: usize, settings: Settings) -> Self {
+        Self::with(people, Settings { codecs: Codecs { decoder, encoder }, ..settings })
+    }
+
+    /// In codecs of one's own.
+    fn with(people: usize, settings: Settings) -> Self {
         let epoch = clock::now();
         let ears = Arc::new(Ears::default());
-        let settings = Settings { codecs: Codecs { decoder, encoder }, ..settings };
         let mix = Mix::new(settings, epoch, Arc::clone(&ears) as Arc<dyn Outlet>);
         let mut world = Self {
             epoch,
@@ -145,17 +150,22 @@ impl World {
         self.times.clear();
         (self.encodes, self.largest) = (0, 0.0);
         for _ in 0..ms / 20 {
-            let now = self.epoch + Duration::from_millis(self.tick * 20);
-            for (n, sender) in &mut self.senders {
-                for (_, packet) in sender.until(samples_since(self.epoch, now), self.epoch) {
-                    self.mix.handle(Input::Packet { from: id(*n), packet });
-                }
-            }
-            let (tick, events) = (self.tick, &mut self.events);
-            self.mix.tick(now, tick, &mut |event| events.push((tick * 20, event)));
+            self.step();
             self.listen();
-            self.tick += 1;
         }
+    }
+
+    /// One tick.
+    fn step(&mut self) {
+        let now = self.epoch + Duration::from_millis(self.tick * 20);
+        for (n, sender) in &mut self.senders {
+            for (_, packet) in sender.until(samples_since(self.epoch, now), self.epoch) {
+                self.mix.handle(Input::Packet { from: id(*n), packet });
+            }
+        }
+        let (tick, events) = (self.tick, &mut self.events);
+        self.mix.tick(now, tick, &mut |event| events.push((tick * 20, event)));
+        self.tick += 1;
     }
 
     fn listen(&mut self) {

@@ -1,0 +1,339 @@
+//! What the server spends, in its own account: processor time by stage, how long a stage takes, how late ticks come, how busy workers are.
+//!
+//! All of it is atomics that are there from the beginning: nothing that counts on a per-tick path allocates, locks or looks up a name. (The
+//! `metrics` crate counts whole things alone, and its exporter keeps every sample of a histogram until the next upkeep.)
+//! Knows no clock: it is told. [`render`] writes the process's part as text for Prometheus; a room's part is a [`Bill`], a rendition's an [`Account`].
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// What takes processor time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Decode,
+    /// Drawing the canvas, and scaling it to its smaller sizes.
+    Compose,
+    Encode,
+    /// All sound: jitter buffers, decoders, sums, encoders.
+    Mix,
+    /// The threads of the hubs: sockets, WebRTC, fan-out and what is forwarded as it comes.
+    Network,
+    /// The beat of the views.
+    Ticker,
+    /// The threads of recordings.
+    Record,
+}
+
+const STAGES: [Stage; 7] = [Stage::Decode, Stage::Compose, Stage::Encode, Stage::Mix, Stage::Network, Stage::Ticker, Stage::Record];
+
+impl Stage {
+    /// Those that a room is billed for.
+    pub const OF_A_ROOM: [Self; 4] = [Self::Decode, Self::Compose, Self::Encode, Self::Mix];
+
+    /// As metrics and the API say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Compose => "compose",
+            Self::Encode => "encode",
+            Self::Mix => "mix",
+            Self::Network => "network",
+            Self::Ticker => "ticker",
+            Self::Record => "record",
+        }
+    }
+}
+
+/// Whose ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beat {
+    Video,
+    Audio,
+}
+
+/// What one piece of work took.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    /// Processor time of the thread that did it.
+    pub cpu: Duration,
+    /// From begin to end.
+    pub took: Duration,
+    pub done: Instant,
+}
+
+/// Seconds that add up.
+#[derive(Debug, Default)]
+pub struct Seconds(AtomicU64);
+
+impl Seconds {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    pub fn add(&self, time: Duration) {
+        self.0.fetch_add(time.as_nanos() as u64, Relaxed);
+    }
+
+    pub fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Relaxed))
+    }
+}
+
+/// What one room has cost since it began.
+#[derive(Debug, Default)]
+pub struct Bill {
+    cpu: [Seconds; Stage::OF_A_ROOM.len()],
+}
+
+impl Bill {
+    /// Work of a stage, here and in the process's account.
+    pub fn charge(&self, stage: Stage, spent: &Spent) {
+        self.cpu(stage, spent.cpu);
+        PROCESS.took(stage, spent.took);
+    }
+
+    /// Processor time alone: of work that is a part of a stage's.
+    pub fn cpu(&self, stage: Stage, cpu: Duration) {
+        if let Some(own) = self.cpu.get(stage as usize) {
+            own.add(cpu);
+        }
+        charge(stage, cpu);
+    }
+
+    pub fn get(&self, stage: Stage) -> Duration {
+        self.cpu.get(stage as usize).map_or(Duration::ZERO, Seconds::get)
+    }
+}
+
+/// What one rendition has cost since it began.
+#[derive(Debug, Default)]
+pub struct Account {
+    cpu: Seconds,
+    pictures: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Account {
+    pub fn cpu(&self, cpu: Duration) {
+        self.cpu.add(cpu);
+    }
+
+    /// One coded picture.
+    pub fn picture(&self, bytes: usize) {
+        self.pictures.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Processor time, pictures and bytes.
+    pub fn get(&self) -> (Duration, u64, u64) {
+        (self.cpu.get(), self.pictures.load(Relaxed), self.bytes.load(Relaxed))
+    }
+}
+
+/// A thread whose whole work is one stage. Reads the thread's clock a few times per second, not at each of its thousand wake-ups.
+#[derive(Debug)]
+pub struct Thread {
+    stage: Stage,
+    cpu: Duration,
+    due: Option<Instant>,
+}
+
+impl Thread {
+    const EVERY: Duration = Duration::from_millis(100);
+
+    pub const fn new(stage: Stage) -> Self {
+        Self { stage, cpu: Duration::ZERO, due: None }
+    }
+
+    /// Whenever it wakes. `cpu`: the thread's processor time so far.
+    pub fn note(&mut self, now: Instant, cpu: impl FnOnce() -> Duration) {
+        if self.due.is_none_or(|due| now >= due) {
+            let cpu = cpu();
+            charge(self.stage, cpu.saturating_sub(self.cpu));
+            (self.cpu, self.due) = (cpu, Some(now + Self::EVERY));
+        }
+    }
+}
+
+/// Upper bounds of the histograms' buckets, in microseconds; beyond is one more.
+const BOUNDS_US: [u64; 14] = [50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 33_000, 50_000, 100_000, 200_000, 500_000];
+
+#[derive(Debug)]
+struct Histogram {
+    buckets: [AtomicU64; BOUNDS_US.len() + 1],
+    sum: Seconds,
+}
+
+impl Histogram {
+    const fn new() -> Self {
+        Self { buckets: [const { AtomicU64::new(0) }; BOUNDS_US.len() + 1], sum: Seconds::new() }
+    }
+
+    fn note(&self, time: Duration) {
+        let us = time.as_micros() as u64;
+        let bucket = BOUNDS_US.iter().position(|bound| us <= *bound).unwrap_or(BOUNDS_US.len());
+        self.buckets[bucket].fetch_add(1, Relaxed);
+        self.sum.add(time);
+    }
+}
+
+/// More workers than these share the last one's account.
+const MOST_WORKERS: usize = 256;
+
+/// What the whole process has spent.
+struct Process {
+    cpu: [Seconds; STAGES.len()],
+    /// What no stage has said, as far as it was shown: it must not fall.
+    other: AtomicU64,
+    took: [Histogram; Stage::OF_A_ROOM.len()],
+    picture: Histogram,
+    late: [Histogram; 2],
+    busy: [Seconds; MOST_WORKERS],
+    workers: AtomicUsize,
+}
+
+static PROCESS: Process = Process {
+    cpu: [const { Seconds::new() }; STAGES.len()],
+    other: AtomicU64::new(0),
+    took: [const { Histogram::new() }; Stage::OF_A_ROOM.len()],
+    picture: Histogram::new(),
+    late: [const { Histogram::new() }; 2],
+    busy: [const { Seconds::new() }; MOST_WORKERS],
+    workers: AtomicUsize::new(0),
+};
+
+/// Processor time of a stage.
+fn charge(stage: Stage, cpu: Duration) {
+    PROCESS.cpu[stage as usize].add(cpu);
+}
+
+/// How long after its time a tick began.
+pub fn late(beat: Beat, late: Duration) {
+    PROCESS.late[beat as usize].note(late);
+}
+
+/// From the arrival of a picture's last packet until the composite that first shows it was handed to the network.
+pub fn picture(took: Duration) {
+    PROCESS.picture.note(took);
+}
+
+/// How long a worker was not asleep.
+pub fn busy(worker: usize, time: Duration) {
+    let worker = worker.min(MOST_WORKERS - 1);
+    PROCESS.workers.fetch_max(worker + 1, Relaxed);
+    PROCESS.busy[worker].add(time);
+}
+
+/// The process's account as text for Prometheus. `cpu`: what the kernel says the whole process has taken; what no stage has said is `other`.
+pub fn render(cpu: Duration) -> String {
+    let mut text = String::with_capacity(8_192);
+    PROCESS.render(cpu, &mut text);
+    text
+}
+
+impl Process {
+    fn took(&self, stage: Stage, time: Duration) {
+        if let Some(histogram) = self.took.get(stage as usize) {
+            histogram.note(time);
+        }
+    }
+
+    fn render(&self, cpu: Duration, text: &mut String) {
+        let known: Duration = self.cpu.iter().map(Seconds::get).sum();
+        let other = cpu.saturating_sub(known).as_nanos() as u64;
+        let other = Duration::from_nanos(self.other.fetch_max(other, Relaxed).max(other));
+        head(text, "mixdown_cpu_seconds_total", "counter", "Processor time by stage; other: what no stage accounts for, the API among it.");
+        let stages = STAGES.iter().map(|stage| (stage.name(), self.cpu[*stage as usize].get()));
+        for (stage, time) in stages.chain([("other", other)]) {
+            line(text, format_args!("mixdown_cpu_seconds_total{{stage=\"{stage}\"}} {}", time.as_secs_f64()));
+        }
+        head(text, "mixdown_worker_busy_seconds_total", "counter", "How long each worker was not asleep.");
+        for (worker, busy) in self.busy.iter().enumerate().take(self.workers.load(Relaxed)) {
+            line(text, format_args!("mixdown_worker_busy_seconds_total{{worker=\"{worker}\"}} {}", busy.get().as_secs_f64()));
+        }
+        head(text, "mixdown_stage_seconds", "histogram", "How long a stage takes for one picture or tick.");
+        for stage in Stage::OF_A_ROOM {
+            histogram(text, "mixdown_stage_seconds", &format!("stage=\"{}\"", stage.name()), &self.took[stage as usize]);
+        }
+        let help = "From a picture's last packet until the composite that first shows it is handed to the network.";
+        head(text, "mixdown_picture_seconds", "histogram", help);
+        histogram(text, "mixdown_picture_seconds", "", &self.picture);
+        head(text, "mixdown_tick_lateness_seconds", "histogram", "How long after its time a tick begins.");
+        for (beat, name) in [(Beat::Video, "video"), (Beat::Audio, "audio")] {
+            histogram(text, "mixdown_tick_lateness_seconds", &format!("kind=\"{name}\""), &self.late[beat as usize]);
+        }
+    }
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // A string takes everything.
+    let _ = writeln!(text, "{line}");
+}
+
+/// `labels`: without braces, none or some.
+fn histogram(text: &mut String, name: &str, labels: &str, histogram: &Histogram) {
+    let comma = if labels.is_empty() { "" } else { "," };
+    let bounds = BOUNDS_US.iter().map(|us| (*us as f64 / 1e6).to_string()).chain(["+Inf".to_owned()]);
+    let mut count = 0;
+    for (bound, bucket) in bounds.zip(&histogram.buckets) {
+        count += bucket.load(Relaxed);
+        line(text, format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {count}"));
+    }
+    let braced = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+    line(text, format_args!("{name}_sum{braced} {}", histogram.sum.get().as_secs_f64()));
+    line(text, format_args!("{name}_count{braced} {count}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_room_s_bill_and_the_process_s_account_grow_together_and_the_rest_is_other() {
+        let (bill, done) = (Bill::default(), crate::runtime::clock::now());
+        bill.charge(Stage::Decode, &Spent { cpu: ms(3), took: ms(4), done });
+        bill.cpu(Stage::Decode, ms(2));
+        bill.cpu(Stage::Mix, ms(1));
+        assert_eq!(Stage::OF_A_ROOM.map(|stage| bill.get(stage).as_millis()), [5, 0, 0, 1]);
+        let text = render(ms(10));
+        let has = |line: &str| assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+        has("mixdown_cpu_seconds_total{stage=\"decode\"} 0.005");
+        has("mixdown_cpu_seconds_total{stage=\"other\"} 0.004");
+        has("mixdown_stage_seconds_bucket{stage=\"decode\",le=\"0.002\"} 0");
+        has("mixdown_stage_seconds_bucket{stage=\"decode\",le=\"0.005\"} 1");
+        has("mixdown_stage_seconds_bucket{stage=\"decode\",le=\"+Inf\"} 1");
+        has("mixdown_stage_seconds_count{stage=\"decode\"} 1");
+        has("mixdown_picture_seconds_count 0");
+        assert!(render(ms(7)).contains("stage=\"other\"} 0.004"), "a counter does not fall");
+    }
+
+    #[test]
+    fn a_thread_is_charged_what_it_took_and_its_clock_is_not_read_at_each_wake_up() {
+        let start = crate::runtime::clock::now();
+        let mut thread = Thread::new(Stage::Network);
+        let mut reads = 0;
+        for n in 0..1_000 {
+            thread.note(start + ms(n), || {
+                reads += 1;
+                ms(n / 2)
+            });
+        }
+        assert_eq!(reads, 10);
+        assert_eq!(PROCESS.cpu[Stage::Network as usize].get(), ms(450));
+    }
+
+    #[test]
+    fn the_stages_of_a_room_come_first() {
+        assert_eq!(STAGES[..4], Stage::OF_A_ROOM);
+        assert!(STAGES.iter().enumerate().all(|(index, stage)| *stage as usize == index));
+    }
+}
