@@ -1,5 +1,5 @@
 //! What drawing costs: scaling one picture by each ratio (against fast_image_resize on the same planes), a whole
-//! canvas of 4, 9 and 16 new pictures, blending labels, and making them.
+//! canvas of 4 to 25 new pictures, blending labels, and making them.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test or bench may fail loudly")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -58,6 +58,9 @@ fn scaling(criterion: &mut Criterion) {
         ("4:1 720p", (1280, 720), (320, 180)),
         ("1:2 360p", (640, 360), (1280, 720)),
         ("5:2 360p", (640, 360), (256, 144)),
+        ("4:3 720p", (1280, 720), (960, 540)),
+        ("5:4 180p", (320, 180), (256, 144)),
+        ("18:5 360p", (640, 360), (178, 100)),
         ("3:4 360p", (640, 360), (852, 480)),
     ];
     let mut group = criterion.benchmark_group("scale");
@@ -95,16 +98,10 @@ fn resize(resizer: &mut Resizer, from: &I420Frame, into: &mut I420Frame) {
 
 fn people(count: u64) -> Cast {
     let person = |id| Person {
-        id: PersonId(id),
-        key: String::new(),
-        identity: None,
         name: format!("Somebody Number {id}"),
-        role: None,
         camera: Some(Source { id: SourceId(id), size: Some(Size::new(640, 360)) }),
-        screen: None,
         muted: id % 2 == 0,
-        pinned: false,
-        last_spoke: 0,
+        ..Person::plain(id)
     };
     Cast { people: (0..count).map(person).collect(), active_speaker: Some(PersonId(1)), previous_speaker: None }
 }
@@ -112,7 +109,7 @@ fn people(count: u64) -> Cast {
 fn composing(criterion: &mut Criterion) {
     let size = Size::new(1280, 720);
     let mut group = criterion.benchmark_group("compose 720p");
-    for count in [4, 9, 16] {
+    for count in [4, 9, 16, 25] {
         for labels in [false, true] {
             let layout = Layout { kind: Kind::Grid, labels, ..Layout::default() };
             let (scene, pictures) = (layout.arrange(&people(count), size, [16, 16, 20]), Fresh::new(Size::new(640, 360)));

@@ -102,16 +102,11 @@ fn draw(folder: &str, name: &str, scene: &Scene, pictures: &People) -> Result<()
 fn person(index: usize) -> Person {
     let camera = Source { id: SourceId(index as u64), size: Some(Size::new(640, 360)) };
     Person {
-        id: PersonId(index as u64),
-        key: String::new(),
-        identity: None,
         name: NAMES[index % NAMES.len()].into(),
         role: (index == 4).then(|| "interpreter".into()),
         camera: (index % 4 != 3).then_some(camera),
-        screen: None,
         muted: index % 3 == 2,
-        pinned: false,
-        last_spoke: 0,
+        ..Person::plain(index as u64)
     }
 }
 

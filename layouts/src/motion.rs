@@ -137,18 +137,8 @@ mod tests {
     const HD: Size = Size::new(1280, 720);
 
     fn scene(people: &[u64], kind: Kind, ms: u32) -> Arc<Scene> {
-        let person = |&id: &u64| Person {
-            id: PersonId(id),
-            key: String::new(),
-            identity: None,
-            name: format!("P{id}"),
-            role: None,
-            camera: Some(Source { id: SourceId(id), size: None }),
-            screen: None,
-            muted: false,
-            pinned: false,
-            last_spoke: 0,
-        };
+        let person =
+            |&id: &u64| Person { name: format!("P{id}"), camera: Some(Source { id: SourceId(id), size: None }), ..Person::plain(id) };
         let cast = Cast { people: people.iter().map(person).collect(), ..Cast::default() };
         let transition = Transition { ms, easing: Easing::Linear };
         Arc::new(Layout { kind, gap: 0, transition, ..Layout::default() }.arrange(&cast, HD, [0; 3]))

@@ -137,22 +137,45 @@ fn rfc6505(name: &str) -> Option<Named> {
 }
 
 fn freeswitch(name: &str) -> Option<Named> {
+    Some(match name {
+        "1x1" => Named::of(Kind::Single),
+        "2x1" => Named::of(Kind::SideBySide),
+        "2x2" => Named::grid(4),
+        "3x3" => Named::grid(9),
+        "4x4" => Named::grid(16),
+        "5x5" => Named::grid(25),
+        "6x6" => Named::grid(36),
+        "8x8" => Named::grid(49),
+        "1up_top_left_plus" => groups(&["1up_top_left+5", "1up_top_left+7", "1up_top_left+9"]),
+        "3up_plus" => groups(&["3up+4", "3up+9"]),
+        "grid-zoom" => groups(&["1x1", "2x1-zoom", "3x1-zoom", "2x2", "5-grid-zoom", "3x2-zoom", "7-grid-zoom", "4x2-zoom", "3x3"]),
+        name => Named::custom(images(name)?),
+    })
+}
+
+/// The images of one of FreeSWITCH's layouts, as regions.
+fn images(name: &str) -> Option<Vec<Region>> {
     let speaker = |x, y, side| unit(x, y, side, Seat::ActiveSpeaker);
     let previous = |x, y, side| unit(x, y, side, Seat::PreviousSpeaker);
-    let presenter = |x, y, side| Region { z: 1, ..unit(x, y, side, Seat::Role("presenter".into())) };
+    let presents = || Seat::Role("presenter".into());
+    let presenter = |x, y, side| Region { z: 1, ..unit(x, y, side, presents()) };
     let full = || speaker(0, 0, 360);
-    let regions = match name {
-        "1x1" => return Some(Named::of(Kind::Single)),
-        "2x1" => return Some(Named::of(Kind::SideBySide)),
-        "2x2" => return Some(Named::grid(4)),
-        "3x3" => return Some(Named::grid(9)),
-        "4x4" => return Some(Named::grid(16)),
-        "5x5" => return Some(Named::grid(25)),
-        "6x6" => return Some(Named::grid(36)),
-        "8x8" => return Some(Named::grid(49)),
-        "1up_top_left_plus" => return Some(groups(&["1up_top_left+5", "1up_top_left+7", "1up_top_left+9"])),
-        "3up_plus" => return Some(groups(&["3up+4", "3up+9"])),
+    Some(match name {
+        "1x1" => vec![any(0, 0, 360)],
         "1x2" => vec![any(90, 0, 180), any(90, 180, 180)],
+        "2x2" => [row(0, 0, 180, 2), row(0, 180, 180, 2)].concat(),
+        "3x3" => [row(0, 0, 120, 3), row(0, 120, 120, 3), row(0, 240, 120, 3)].concat(),
+        "1x1+2x1" => [vec![any(90, 0, 180)], row(0, 180, 180, 2)].concat(),
+        "2x1-zoom" => zoomed(0, 360, 2),
+        "3x1-zoom" => zoomed(0, 360, 3),
+        "5-grid-zoom" => [row(0, 0, 180, 2), zoomed(180, 180, 3)].concat(),
+        "3x2-zoom" => [zoomed(0, 180, 3), zoomed(180, 180, 3)].concat(),
+        "7-grid-zoom" => [zoomed(0, 180, 3), zoomed(180, 180, 4)].concat(),
+        "4x2-zoom" => [zoomed(0, 180, 4), zoomed(180, 180, 4)].concat(),
+        "2x1-presenter-zoom" => {
+            let seats = [Seat::ActiveSpeaker, presents()];
+            zoomed(0, 360, 2).into_iter().zip(seats).map(|(region, seat)| Region { seat, ..region }).collect()
+        }
         "1up_top_left+5" => one_up(3),
         "1up_top_left+7" => one_up(4),
         "1up_top_left+9" => one_up(5),
@@ -169,11 +192,10 @@ fn freeswitch(name: &str) -> Option<Named> {
         "presenter-overlap-large-bot-right" => vec![full(), presenter(180, 180, 180)],
         "overlaps" => {
             let small = (0..6).map(|place| Region { z: 1, ..any(300 - 60 * place, 300, 60) });
-            std::iter::once(any(0, 0, 360)).chain(small).collect()
+            std::iter::once(full()).chain(small).collect()
         }
         _ => return None,
-    };
-    Some(Named::custom(regions))
+    })
 }
 
 /// A square of FreeSWITCH's grid of 360 units: a rectangle of the canvas's own ratio.
@@ -190,6 +212,13 @@ fn row(x: u32, y: u32, side: u32, count: u32) -> Vec<Region> {
     (0..count).map(|index| any(x + index * side, y, side)).collect()
 }
 
+/// `count` regions that share the canvas's width, covered whole.
+fn zoomed(y: u32, height: u32, count: u32) -> Vec<Region> {
+    let [share, high, y] = [360 / count, height, y].map(|units| Fraction::new(units, 360));
+    let place = |index| Fraction::new(index * (360 / count), 360);
+    (0..count).map(|index| Region { x: place(index), y, width: share, height: high, fit: Some(Fit::Cover), ..Region::default() }).collect()
+}
+
 /// The speaker in the upper left, the others along the right and the bottom, `parts` to a side.
 fn one_up(parts: u32) -> Vec<Region> {
     let side = 360 / parts;
@@ -204,7 +233,7 @@ fn three_up() -> Vec<Region> {
 
 /// The named layouts, each for as many people as it has regions.
 fn groups(names: &[&str]) -> Named {
-    let regions = names.iter().filter_map(|name| freeswitch(name)).map(|named| named.regions);
+    let regions = names.iter().filter_map(|name| images(name));
     let groups = regions.map(|regions| Group { max: u32::try_from(regions.len()).unwrap_or(u32::MAX), regions }).collect();
     Named { groups, ..Named::of(Kind::Custom) }
 }
@@ -213,7 +242,7 @@ fn groups(names: &[&str]) -> Named {
 mod tests {
     use super::*;
 
-    const OTHERS: [&str; 35] = [
+    const OTHERS: [&str; 47] = [
         "bestFit",
         "verticalPresentation",
         "horizontalPresentation",
@@ -238,16 +267,28 @@ mod tests {
         "6x6",
         "8x8",
         "1up_top_left+5",
+        "1x1+2x1",
+        "2x1-zoom",
+        "3x1-zoom",
+        "5-grid-zoom",
+        "3x2-zoom",
+        "7-grid-zoom",
+        "4x2-zoom",
+        "2x1-presenter-zoom",
+        "grid-zoom",
+        "1up_top_left+7",
         "1up_top_left+9",
         "1up_top_left_plus",
         "2up_top+8",
         "2up_middle+8",
         "2up_bottom+8",
         "3up+4",
+        "3up+9",
         "3up_plus",
         "presenter-dual-vertical",
         "presenter-dual-horizontal",
         "presenter-overlap-small-top-right",
+        "presenter-overlap-small-bot-right",
         "overlaps",
     ];
 

@@ -201,21 +201,10 @@ impl Warnings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Person, PersonId};
+    use crate::Person;
 
     fn cast(count: u64) -> Cast {
-        let person = |id| Person {
-            id: PersonId(id),
-            key: String::new(),
-            identity: None,
-            name: String::new(),
-            role: None,
-            camera: None,
-            screen: None,
-            muted: false,
-            pinned: false,
-            last_spoke: 0,
-        };
+        let person = |id| Person::plain(id);
         Cast { people: (0..count).map(person).collect(), ..Cast::default() }
     }
 

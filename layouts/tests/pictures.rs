@@ -52,18 +52,7 @@ impl Room {
     fn new(names: &[&str]) -> Self {
         let mut room = Self { cast: Cast::default(), pictures: Stills(BTreeMap::new()) };
         for (name, id) in names.iter().zip(1..) {
-            room.cast.people.push(Person {
-                id: PersonId(id),
-                key: String::new(),
-                identity: None,
-                name: (*name).into(),
-                role: None,
-                camera: None,
-                screen: None,
-                muted: false,
-                pinned: false,
-                last_spoke: 0,
-            });
+            room.cast.people.push(Person { name: (*name).into(), ..Person::plain(id) });
         }
         room
     }
@@ -156,6 +145,44 @@ fn a_speaker_above_a_strip() {
     }
     room.cast.active_speaker = Some(PersonId(2));
     compare("speaker", &room.draw(&Layout { kind: Kind::Speaker, ..Layout::default() }, CANVAS));
+}
+
+/// Five people, the second of whom speaks after the fourth; the last has no camera.
+fn five() -> Room {
+    let mut room = Room::new(&["Ann", "Bob", "Cleo", "Dora", "Emil"]);
+    for index in 0..4 {
+        room.camera(index, Size::new(640, 360), 0, false);
+    }
+    (room.cast.active_speaker, room.cast.previous_speaker) = (Some(PersonId(2)), Some(PersonId(4)));
+    room
+}
+
+#[test]
+fn a_picture_in_a_picture() {
+    compare("pip", &five().draw(&Layout { kind: Kind::Pip, ..Layout::default() }, CANVAS));
+}
+
+#[test]
+fn two_beside_each_other_one_of_them_upright() {
+    let mut room = five();
+    room.camera(3, Size::new(360, 640), 0, false);
+    compare("side_by_side", &room.draw(&Layout { kind: Kind::SideBySide, ..Layout::default() }, CANVAS));
+}
+
+#[test]
+fn regions_with_a_speaker_a_nested_grid_and_one_upon_another() {
+    let json = r#"{"type":"custom","regions":[
+        {"width":"2/3","height":1,"seat":"active_speaker"},
+        {"x":"2/3","width":"1/3","height":1,"tiles":3},
+        {"x":"1/24","y":"2/3","width":"1/5","height":"1/4","z":1,"seat":{"participant":"Emil"},"min_fps":5}]}"#;
+    let mut room = five();
+    room.cast.people[4].key = "Emil".into();
+    compare("custom", &room.draw(&serde_json::from_str(json).unwrap(), CANVAS));
+}
+
+#[test]
+fn a_speaker_and_a_grid_beside_on_a_very_wide_canvas() {
+    compare("very_wide", &five().draw(&Layout { kind: Kind::Speaker, ..Layout::default() }, Size::new(960, 404)));
 }
 
 #[test]

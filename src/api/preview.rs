@@ -114,18 +114,7 @@ pub async fn show(
 }
 
 fn invented(n: u64) -> Person {
-    Person {
-        id: PersonId(n),
-        key: format!("person-{n}"),
-        identity: None,
-        name: format!("Person {n}"),
-        role: None,
-        camera: None,
-        screen: None,
-        muted: false,
-        pinned: false,
-        last_spoke: 0,
-    }
+    Person { key: format!("person-{n}"), name: format!("Person {n}"), ..Person::plain(n) }
 }
 
 /// The view as it would run: everybody who is seen, one encode at least.

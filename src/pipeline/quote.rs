@@ -3,7 +3,7 @@
 
 use mixdown_codecs::{EncoderConfig, FramePool, I420Frame, Intra, Size, VideoCodec, gate, video};
 use mixdown_layouts::draw::{Canvas, Fonts, Picture, Pictures};
-use mixdown_layouts::{Cast, Layout, Person, PersonId, Source, SourceId};
+use mixdown_layouts::{Cast, Layout, Person, Source, SourceId};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -147,18 +147,7 @@ fn composed(canvas: &mut Canvas, frames: &[Arc<I420Frame>]) {
             Some(Picture { frame: Arc::clone(&self.0), sequence: self.1, quarter_turns: 0, flip: false, scaled: None })
         }
     }
-    let person = |n: u64| Person {
-        id: PersonId(n),
-        key: String::new(),
-        identity: None,
-        name: String::new(),
-        role: None,
-        camera: Some(Source { id: SourceId(n), size: Some(SIZE) }),
-        screen: None,
-        muted: false,
-        pinned: false,
-        last_spoke: 0,
-    };
+    let person = |n: u64| Person { camera: Some(Source { id: SourceId(n), size: Some(SIZE) }), ..Person::plain(n) };
     let scene = Layout::default().arrange(&Cast { people: (1..=4).map(person).collect(), ..Cast::default() }, SIZE, [0; 3]);
     for (frame, n) in frames.iter().zip(1..) {
         canvas.draw(&scene, &Now(Arc::clone(frame), n));

@@ -10,7 +10,7 @@ use crate::media::{AudioOut, Orientation, VideoIn, VideoOut};
 use crate::room::member::source_id;
 use crate::room::plan::RenditionKey;
 use mixdown_codecs::{EncoderConfig, I420Frame, Intra, Size, VideoCodec, VideoEncoder, gate, video};
-use mixdown_layouts::{Cast, Layout, Person, PersonId, Scene};
+use mixdown_layouts::{Cast, Layout, Person, Scene};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -82,18 +82,7 @@ impl Bench {
 
     fn scene(&self) -> Arc<Scene> {
         let source = mixdown_layouts::Source { id: source_id(self.track), size: Some(CANVAS) };
-        let person = Person {
-            id: PersonId(1),
-            key: String::new(),
-            identity: None,
-            name: String::new(),
-            role: None,
-            camera: Some(source),
-            screen: None,
-            muted: false,
-            pinned: false,
-            last_spoke: 0,
-        };
+        let person = Person { camera: Some(source), ..Person::plain(1) };
         let layout = Layout { labels: false, ..Layout::default() };
         Arc::new(layout.arrange(&Cast { people: vec![person], ..Cast::default() }, CANVAS, [0, 0, 0]))
     }

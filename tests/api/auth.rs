@@ -120,6 +120,29 @@ async fn credentials_of_the_wrong_form_are_401_and_the_query_is_not_looked_at() 
 }
 
 #[tokio::test]
+async fn a_grant_that_is_missing_is_named_and_a_token_without_grants_is_403() {
+    let world = World::production();
+    let bare = signed(&Header::default(), &json!({"iss": "main", "sub": "ann", "exp": NOW + 60}), SECRET);
+    let only_joins = token(&json!({"room": "standup", "join": true}));
+    for (token, method, path, named) in [
+        (&bare, Method::POST, "/whip/standup", "carries none"),
+        (&bare, Method::GET, "/v1/rooms/standup", "carries none"),
+        (&token(&Value::Null), Method::POST, "/whip/standup", "carries none"),
+        (&token(&json!({})), Method::POST, "/whip/standup", ""),
+        (&only_joins, Method::POST, "/whip/standup", "publish"),
+        (&only_joins, Method::POST, "/v1/rooms/standup/recordings", "record"),
+        (&only_joins, Method::PATCH, "/v1/rooms/standup", "admin"),
+        (&only_joins, Method::PATCH, "/v1/rooms/standup/views/main/layout", "layout"),
+    ] {
+        let request = call(method, path).bearer(token);
+        let reply = world.send(if path.starts_with("/whip") { request.sdp(OFFER) } else { request.json("{}") }).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path}: {}", reply.text());
+        let detail = reply.json()["detail"].as_str().expect("detail").to_owned();
+        assert!(detail.contains(named), "{path}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn an_api_key_makes_tokens_and_a_token_does_not() {
     let world = World::production();
     let basic = |id: &str, secret: &str| format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));

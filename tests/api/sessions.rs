@@ -82,7 +82,8 @@ async fn whip_and_whep_sessions_take_no_new_offer_and_no_merge_patch() {
 async fn after_delete_everything_is_404() {
     let world = World::dev();
     for (door, gone) in DOORS.into_iter().zip([StatusCode::NO_CONTENT, StatusCode::OK, StatusCode::OK]) {
-        let (session, _) = world.join(door).await;
+        let ((session, _), (second, _)) = (world.join(door).await, world.join(door).await);
+        assert_ne!(session, second, "two are two where nobody says who he is");
         let first = world.send(call(Method::DELETE, &session).empty()).await;
         assert_eq!((first.status, first.body.len()), (gone, 0));
         assert_eq!(world.send(call(Method::DELETE, &session).empty()).await.status, StatusCode::NOT_FOUND);
@@ -119,6 +120,10 @@ async fn offers_that_cannot_be_read_are_400_and_unusable_ones_422() {
             let reply = post("application/sdp", body).await;
             assert_eq!((reply.status, reply.problem().as_str()), (StatusCode::BAD_REQUEST, "sdp"), "{body:?}");
         }
+        let mut request = call(Method::POST, door).body("application/sdp", "");
+        *request.body_mut() = b"v=0\r\ns=\xff\r\n".to_vec().into();
+        let reply = world.send(request).await;
+        assert_eq!((reply.status, reply.problem().as_str()), (StatusCode::BAD_REQUEST, "sdp"), "no UTF-8");
         let reply = post("application/sdp", "v=0\r\nunusable\r\n").await;
         assert_eq!((reply.status, reply.problem().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "unusable-offer"));
         let reply = post("application/json", "{}").await;

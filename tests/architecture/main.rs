@@ -2,6 +2,7 @@
 //! how long a file may be. Each rule is a function from sources to findings, tried on the tree and on a sample that breaks it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test or bench may fail loudly")]
 
+mod catalogue;
 mod rules;
 mod source;
 

@@ -96,6 +96,15 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await until('live again', async () => (await text('#live-state')) === 'live');
     });
 
+    test('the picture is live in a room with a waiting room too, where nobody asks who the console is', async () => {
+      const live = () => press('button[title^="Off: stills"]');
+      await live();
+      await api('PATCH', '/v1/rooms/stage', { waiting_room: true });
+      await live();
+      await until('live at once', async () => (await text('#live-state')) === 'live');
+      await api('PATCH', '/v1/rooms/stage', { waiting_room: false });
+    });
+
     test('a layout is a draft until it is applied, and can be undone', async () => {
       await choose('#layout-type', 'speaker');
       assert.equal((await layout()).type, 'auto');

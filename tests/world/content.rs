@@ -5,6 +5,7 @@
 //! person's own tone.
 
 use mixdown_codecs::{I420Frame, Size};
+use mixdown_layouts::{Cast, Layout, Person, Source, SourceId};
 
 const COLUMNS: usize = 6;
 const ROWS: usize = 4;
@@ -89,6 +90,15 @@ pub fn is_green(picture: &I420Frame, (left, top, width, height): Area) -> bool {
     let planes = picture.planes();
     let at = (top / 2 + height / 4) * planes.uv_stride + left / 2 + width / 4;
     planes.u[at] < 40 && planes.v[at] < 40
+}
+
+/// Whether `picture` is of `layout`: in each of the places that it has for so many people a code can be read.
+pub fn is_composed_as(picture: &I420Frame, layout: &Layout, people: u64) -> bool {
+    let person = |id| Person { camera: Some(Source { id: SourceId(id), size: Some(Size::new(320, 180)) }), ..Person::plain(id) };
+    let cast = Cast { people: (1..=people).map(person).collect(), ..Cast::default() };
+    let tiles = layout.arrange(&cast, picture.size(), [0; 3]).tiles;
+    let area = |side: u32| side as usize;
+    tiles.iter().map(|tile| tile.rect).all(|at| read(picture, (area(at.x), area(at.y), area(at.width), area(at.height))).is_some())
 }
 
 /// The tone of person `person` in Hz: far enough apart for [`loudness`].

@@ -13,11 +13,11 @@ use mixdown::record::mp4::{From, Kind, Ticks};
 use mixdown::record::timeline::Timeline;
 use mixdown::record::tracks::Mode;
 use mixdown::record::{Manifest, Part, PauseMode, Reason, Settings, State, Store, TimelineEvent};
-use mixdown::room::MAIN_VIEW;
-use mixdown::room::model::{Canvas, Consent, ParticipantPatch, RoomPatch};
+use mixdown::room::model::{Canvas, Consent, ParticipantPatch, RoomPatch, ViewPatch};
+use mixdown::room::{Expect, MAIN_VIEW};
 use mixdown_codecs::{AudioCodec, FramePool, I420Frame, Size, audio, gate, video};
-use mixdown_layouts::Layout;
 use mixdown_layouts::layout::{Kind as LayoutKind, Transition};
+use mixdown_layouts::{Fit, Layout};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
@@ -373,6 +373,61 @@ fn one_with_its_own_layout_shows_that_and_the_watched_view_stays_as_it_is() {
     let film = studio.stop(id);
     assert!(film.codes(500, 1900).iter().all(|(_, codes)| codes.len() == 1));
     assert!(film.hears(1, 500, 1900) && film.hears(2, 500, 1900), "but hears everybody");
+}
+
+#[test]
+fn who_has_a_seat_with_a_frame_rate_keeps_it_in_the_recording_while_speaking_and_while_somebody_else_is_pinned() {
+    let silent = |person| Profile { sings_from: u64::MAX, ..Profile::new(person) };
+    let mut studio = studio(vec![silent(1), silent(2), Profile::new(3)], |_| ());
+    let interpreter = studio.world.guests[2].id.unwrap();
+    let layout = format!(
+        r#"{{"type": "custom", "transition": {{"ms": 0}}, "regions": [
+            {{"width": "1/2", "height": "1/2", "seat": "active_speaker"}},
+            {{"x": "1/2", "width": "1/2", "height": "1/2", "seat": "pinned"}},
+            {{"x": "1/2", "y": "1/2", "width": "1/2", "height": "1/2", "seat": {{"participant": "{interpreter}"}}, "min_fps": 25}}]}}"#
+    );
+    let id = studio.world.record(NewRecording { layout: Some(serde_json::from_str(&layout).unwrap()), ..new() }).unwrap();
+    studio.world.run_ms(1500);
+    studio.world.patch(0, ParticipantPatch { pinned: Some(true), ..ParticipantPatch::default() });
+    studio.world.run_ms(1000);
+    studio.world.patch(2, ParticipantPatch { pinned: Some(true), ..ParticipantPatch::default() });
+    studio.world.run_ms(1000);
+    let film = studio.stop(id);
+    assert!(film.pictures.len() > 90, "{}", film.pictures.len());
+    for (at, picture) in film.pictures.iter().filter(|(at, _)| *at > 200) {
+        let person = |x, y| content::read(picture, (x, y, 320, 180)).map(|code| code.person);
+        assert_eq!(person(320, 180), Some(3), "at {at} ms somebody else has the interpreter's seat");
+        assert!(person(0, 0).is_some_and(|person| person != 3), "at {at} ms the interpreter is seen twice");
+        assert!(*at < 1800 || person(320, 0) == Some(1), "at {at} ms");
+    }
+}
+
+#[test]
+fn a_recording_shows_the_way_from_one_layout_to_the_next() {
+    const WAY_MS: u64 = 600;
+    let mut studio = studio(vec![Profile::new(1), Profile::new(2), Profile::new(3)], |_| ());
+    let layout = |kind| Layout {
+        kind,
+        fit: Fit::Contain,
+        transition: Transition { ms: WAY_MS as u32, ..Transition::default() },
+        ..Layout::default()
+    };
+    let put = |studio: &mut Studio, layout: Layout| {
+        let settings = Box::new(ViewPatch { layout: Some(layout), ..ViewPatch::default() });
+        studio.world.ask(|reply| Request::PutView { view: MAIN_VIEW.into(), settings, expect: Expect::Anything, reply }).unwrap();
+    };
+    let (before, after) = (layout(LayoutKind::Grid), layout(LayoutKind::Speaker));
+    put(&mut studio, before.clone());
+    studio.world.run_ms(1500);
+    let id = studio.world.record(new()).unwrap();
+    studio.world.run_ms(1000);
+    put(&mut studio, after.clone());
+    studio.world.run_ms(1500);
+    let film = studio.stop(id);
+    let first = |is: &dyn Fn(&I420Frame) -> bool| film.pictures.iter().find(|(_, picture)| is(picture)).map(|(at, _)| *at);
+    let left = first(&|picture| !content::is_composed_as(picture, &before, 3)).expect("it begins");
+    let came = first(&|picture| content::is_composed_as(picture, &after, 3)).expect("it ends");
+    assert!(left > 800 && (WAY_MS - 150..=WAY_MS + 70).contains(&(came - left)), "on the way from {left} to {came} ms");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use mixdown::record::{PauseMode, State};
 use mixdown::room::model::{Canvas, Consent, ParticipantPatch};
 use mixdown_codecs::{AudioCodec, I420Frame, Size};
 use mixdown_layouts::layout::{Kind as LayoutKind, Transition};
-use mixdown_layouts::{Cast, Layout, Person, PersonId, Source, SourceId};
+use mixdown_layouts::{Cast, Layout, Person, Source, SourceId};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::PathBuf;
@@ -205,16 +205,10 @@ fn a_pause_is_cut_out_of_tracks_and_who_comes_back_has_files_of_their_own() {
 /// Where two people stand in a grid of 640x360.
 fn grid_of_two() -> [(usize, usize, usize, usize); 2] {
     let person = |n: u64| Person {
-        id: PersonId(n),
         key: n.to_string(),
-        identity: None,
         name: format!("person {n}"),
-        role: None,
         camera: Some(Source { id: SourceId(n), size: Some(Size::new(320, 180)) }),
-        screen: None,
-        muted: false,
-        pinned: false,
-        last_spoke: 0,
+        ..Person::plain(n)
     };
     let cast = Cast { people: vec![person(1), person(2)], ..Cast::default() };
     let scene = Layout { kind: LayoutKind::Grid, ..Layout::default() }.arrange(&cast, Size::new(640, 360), [0; 3]);

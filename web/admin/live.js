@@ -7,7 +7,7 @@
  * @module
  */
 
-import { picture, roomPath, roomToken } from '../api.js';
+import { call, picture, roomPath, roomToken } from '../api.js';
 import { watch } from '../mixdown.js';
 import { announce, el } from '../ui.js';
 
@@ -70,7 +70,8 @@ export class LivePicture {
       this.#player = player;
       player.addEventListener('picture', () => this.#show(true));
       player.addEventListener('state', ({ detail: { state, error } }) => {
-        if (turn !== this.#turn || state === 'connected') return;
+        if (turn !== this.#turn) return;
+        if (state === 'connected') return token || this.#enter(player.id);
         this.#show(false);
         if (state === 'closed' && error) this.#later(error);
       });
@@ -78,6 +79,11 @@ export class LivePicture {
     } catch (error) {
       if (turn === this.#turn) this.#later(error);
     }
+  }
+
+  /** Past the waiting room, for who cannot say who he is: where no token is asked for, whoever holds the console may let in. @param {string} id */
+  #enter(id) {
+    return call('POST', roomPath(this.#room, 'participants', id, 'admit')).catch((error) => { this.state.title = error.message; });
   }
 
   /** @param {Error} error */

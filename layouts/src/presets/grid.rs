@@ -2,6 +2,9 @@
 //!
 //! Rows and columns are chosen so that pictures of 16:9 come out largest on this canvas. A cell that is nearly
 //! 16:9 becomes a tile as it is; any other holds a tile of exactly 16:9, so that nothing of a usual camera is cropped.
+//!
+//! Tiles are as large as gaps let them be, a little below exact fractions of what senders send; what is drawn is then an exact
+//! fraction all the same, of a picture that loses two or three of a hundred pixels at its edges (`draw::scale`).
 
 use super::{Place, Stage, centred, fit_ratio, seats};
 use crate::Rect;

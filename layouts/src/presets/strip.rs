@@ -1,4 +1,5 @@
-//! One large place and a strip of small ones along a side of the canvas; on a square or tall canvas a grid of them above or below.
+//! One large place and a strip of small ones along a side of the canvas; on a square or tall canvas a grid of them above or below,
+//! on a very wide one a grid to its right (for `bottom` and `right`) or left.
 
 use super::grid::tile_in;
 use super::{Place, Seat, Stage, centred, fit_ratio, grid, seats};
@@ -19,11 +20,8 @@ pub(super) fn arrange<'a>(
     rank: impl Fn(&Seat<'a>) -> u8,
 ) -> Vec<Place<'a>> {
     let wanted = others.len().min(stage.max_tiles - 1);
-    // Where a picture as wide as the canvas leaves a third of it free, a strip along the edge would leave bars.
-    let tall = stage.canvas.width * 9 / 16 <= stage.canvas.height * 2 / 3 && matches!(stage.layout.strip, Strip::Bottom | Strip::Top);
-    if tall
-        && wanted > 0
-        && let Some((main, small)) = stack(stage, large, wanted)
+    if wanted > 0
+        && let Some((main, small)) = beside(stage, large, wanted)
     {
         let small = seats::choose(others, small.len(), rank).into_iter().zip(small);
         return std::iter::once(Place::new(large, main)).chain(small.map(|(seat, rect)| Place::new(seat, rect))).collect();
@@ -37,20 +35,44 @@ pub(super) fn arrange<'a>(
     places
 }
 
-/// A tall canvas: the large place as wide as the canvas and at most two thirds of its height, `wanted` small ones in the rest.
-fn stack(stage: &Stage<'_>, large: Seat<'_>, wanted: usize) -> Option<(Rect, Vec<Rect>)> {
-    let Size { width, height } = stage.canvas;
-    let ratio = large.source().and_then(|source| source.size).map_or((16, 9), |size| (size.width, size.height));
-    let main = fit_ratio(Size::new(width, height * 2 / 3), ratio);
-    let rest = height.checked_sub(main.height + stage.gap).filter(|&rest| rest >= 2)?;
-    let (y, below) = if stage.layout.strip == Strip::Top { (height - main.height, 0) } else { (0, height - rest) };
-    let rest = Rect::new(0, below & !1, width, rest & !1);
+/// The large place and `wanted` small ones in a grid beside it, where a strip along an edge would leave bars; none elsewhere.
+fn beside(stage: &Stage<'_>, large: Seat<'_>, wanted: usize) -> Option<(Rect, Vec<Rect>)> {
+    let [main, rest] = parts(stage, large)?;
     // One or two are no larger than three would be, so that the large one stays the largest.
     let widest = grid::cells(3, rest, stage.gap).first().map_or(2, |tile| tile.width);
     let rest = if wanted < 3 { centred(rest, Size::new(widest, rest.height)) } else { rest };
     let small = grid::cells(wanted, rest, stage.gap);
-    let small = if wanted == 1 { small.into_iter().map(|alone| centred(alone, grid::tile_in(alone.size()))).collect() } else { small };
-    (small.len() == wanted).then(|| (centred(Rect::new(0, y & !1, width, main.height), main), small))
+    let small = if wanted == 1 { small.into_iter().map(|alone| centred(alone, tile_in(alone.size()))).collect() } else { small };
+    (small.len() == wanted).then_some((main, small))
+}
+
+/// A canvas much taller or wider than a picture, in two: the large place, and what it leaves.
+fn parts(stage: &Stage<'_>, large: Seat<'_>) -> Option<[Rect; 2]> {
+    let Size { width, height } = stage.canvas;
+    let picture = large.source().and_then(|source| source.size).map_or((16, 9), |size| (size.width, size.height));
+    let first = matches!(stage.layout.strip, Strip::Bottom | Strip::Right);
+    // Where a picture as wide as the canvas leaves a third of it free; along its other sides a strip fits.
+    if width * 9 / 16 <= height * 2 / 3 && matches!(stage.layout.strip, Strip::Bottom | Strip::Top) {
+        let main = fit_ratio(Size::new(width, height * 2 / 3), picture);
+        let parts = divide(height, main.height, stage.gap, first)?;
+        let [whole, rest] = parts.map(|(y, height)| Rect::new(0, y, width, height));
+        return Some([centred(whole, main), rest]);
+    }
+    // Where one as tall as the canvas leaves a quarter free. Who is filmed upright gets no narrower place, so that
+    // nobody moves when somebody else speaks.
+    if height * 16 / 9 <= width * 3 / 4 {
+        let ratio = if picture.0 * 9 < picture.1 * 16 { (16, 9) } else { picture };
+        let main = fit_ratio(Size::new(width * 3 / 4, height), ratio).width;
+        let [whole, rest] = divide(width, main, stage.gap, first)?.map(|(x, width)| Rect::new(x, 0, width, height));
+        return Some([tighten(stage, large, whole), rest]);
+    }
+    None
+}
+
+/// Where on a side of `length` the large part of `main` pixels and the rest begin, and how long they are.
+fn divide(length: u32, main: u32, gap: u32, main_first: bool) -> Option<[(u32, u32); 2]> {
+    let rest = length.checked_sub(main + gap).filter(|&rest| rest >= 2)?;
+    Some(if main_first { [(0, main), (length - rest, rest)] } else { [(length - main, main), (0, rest)] })
 }
 
 /// The large place without the bars it would have: labels and borders then sit on the picture.

@@ -11,18 +11,7 @@ const HD: Size = Size::new(1280, 720);
 const BLACK: [u8; 3] = [0, 0, 0];
 
 fn person(id: u64) -> Person {
-    Person {
-        id: PersonId(id),
-        key: String::new(),
-        identity: None,
-        name: format!("P{id}"),
-        role: None,
-        camera: Some(Source { id: SourceId(id * 2), size: Some(Size::new(640, 360)) }),
-        screen: None,
-        muted: false,
-        pinned: false,
-        last_spoke: 0,
-    }
+    Person { name: format!("P{id}"), camera: Some(Source { id: SourceId(id * 2), size: Some(Size::new(640, 360)) }), ..Person::plain(id) }
 }
 
 fn cast(count: u64) -> Cast {
@@ -101,6 +90,34 @@ fn speakers_with_strips_of_1_to_49_people() {
 fn presentations_to_1_to_49_people() {
     let share = |cast: &mut Cast| share_screen(cast, 0, Size::new(1920, 1080));
     insta::assert_snapshot!("presentation_1280x720", tables(&layout(Kind::Auto), HD, share));
+}
+
+/// As [`tables`], with one line for all counts that stand alike, and what most of them leave over: `2–49: … (+47)`.
+fn runs(layout: &Layout, canvas: Size) -> String {
+    let mut runs: Vec<(u64, u64, String, u32)> = Vec::new();
+    for count in 1..=49 {
+        let scene = layout.arrange(&cast(count), canvas, BLACK);
+        let (overflow, table) = (scene.overflow, table(&Scene { overflow: 0, ..scene }));
+        match runs.last_mut().filter(|run| run.2 == table) {
+            Some(run) => (run.1, run.3) = (count, overflow),
+            None => runs.push((count, count, table, overflow)),
+        }
+    }
+    let over = |overflow| if overflow > 0 { format!(" (+{overflow})") } else { String::new() };
+    runs.iter().map(|(first, last, table, overflow)| format!("  {first}–{last}: {table}{}\n", over(*overflow))).collect()
+}
+
+#[test]
+fn layouts_of_few_and_of_regions_for_1_to_49_people() {
+    let mut text = String::new();
+    for (name, canvas) in [("wide", HD), ("tall", Size::new(720, 1280)), ("very wide", Size::new(2560, 1080))] {
+        for kind in ["pip", "side_by_side", "single", "1up_top_left_plus", "2up_top+8", "3up_plus", "multiple-5x1"] {
+            let _ = write!(text, "{kind}, {name}\n{}", runs(&custom(&format!(r#"{{"type":"{kind}"}}"#)), canvas));
+        }
+        let nested = r#"{"type":"custom","regions":[{"width":"2/3","height":1,"seat":"active_speaker"},{"x":"2/3","width":"1/3","height":1,"tiles":12}]}"#;
+        let _ = write!(text, "a speaker beside a grid, {name}\n{}", runs(&custom(nested), canvas));
+    }
+    insta::assert_snapshot!("few_and_regions", text);
 }
 
 #[test]
@@ -351,6 +368,28 @@ fn on_a_square_canvas_pictures_stand_above_each_other_and_waste_no_more_of_it_th
     }
     let classic = layout(Kind::SideBySide).arrange(&cast, Size::new(640, 480), BLACK);
     assert_eq!(classic.tiles[0].rect.y, classic.tiles[1].rect.y, "4:3 is wide enough for two beside each other");
+}
+
+#[test]
+fn on_a_very_wide_canvas_the_others_stand_beside_who_is_large_and_little_of_it_is_empty() {
+    for (width, height) in [(2560, 1080), (3440, 1440), (2560, 720), (3840, 720)] {
+        for (strip, first) in [(Strip::Bottom, true), (Strip::Right, true), (Strip::Top, false), (Strip::Left, false)] {
+            for people in 2..=20 {
+                let what = format!("{people} on {width}x{height}, {strip:?}");
+                let scene = Layout { strip, ..layout(Kind::Speaker) }.arrange(&cast(people), Size::new(width, height), BLACK);
+                let (large, small) = (scene.tiles[0].rect, &scene.tiles[1..]);
+                assert_eq!((large.height, large.width), (height, height * 16 / 9), "{what}");
+                assert!(small.iter().all(|tile| (tile.rect.x >= large.right()) == first && tile.rect.width < large.width), "{what}");
+                assert_eq!(shown(&scene).len() as u64, people, "{what}");
+                let filled: u32 = scene.tiles.iter().map(|tile| tile.rect.size().pixels() as u32).sum();
+                assert!(people < 4 || filled * 10 >= width * height * 6, "{what}: {filled}");
+            }
+        }
+    }
+    let mut upright = cast(3);
+    upright.people[0].camera = Some(Source { id: SourceId(2), size: Some(Size::new(360, 640)) });
+    let small = |cast| rects(&layout(Kind::Speaker).arrange(cast, Size::new(2560, 720), BLACK))[1..].to_vec();
+    assert_eq!(small(&upright), small(&cast(3)), "a speaker filmed upright moves nobody else");
 }
 
 #[test]
