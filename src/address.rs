@@ -3,16 +3,15 @@
 //! A name is checked twice: by its text when the configuration is read, and by what it resolves to whenever a connection is made.
 //! That very result is connected to; nothing is looked up again in between.
 
+mod lookup;
+
+pub use lookup::{Unresolved, resolve};
 pub use reqwest::Url;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Ports of HTTPS that public endpoints may have, and of RTMP.
 const PORTS: [u16; 2] = [443, 8443];
 const RTMP_PORTS: [u16; 2] = [1935, 443];
-/// How long a name server may take.
-const LOOKUP_WITHIN: Duration = Duration::from_secs(5);
 /// Where clouds tell their guests' secrets, beside 169.254.0.0/16.
 const METADATA: [IpAddr; 3] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
@@ -147,31 +146,6 @@ pub fn check_rtmp(text: &str, private: bool) -> Result<Rtmp, NotAllowed> {
     Ok(Rtmp { tls, host: url.host_str().ok_or(NotAllowed::Url)?.to_owned(), port, path })
 }
 
-/// Why a name leads nowhere.
-#[derive(Debug, thiserror::Error)]
-pub enum Unresolved {
-    #[error("the name cannot be resolved: {0}")]
-    Unknown(#[from] io::Error),
-    #[error("the name leads to no address that may be asked")]
-    Refused,
-}
-
-/// What a host's name leads to, as far as it `may` be asked; at least one. `host`: a name, or an address as it stands in URLs. Waits five seconds at
-/// most.
-pub async fn resolve(host: &str, port: u16, may: impl Fn(IpAddr) -> bool) -> Result<Vec<SocketAddr>, Unresolved> {
-    within(LOOKUP_WITHIN, tokio::net::lookup_host((host.trim_matches(['[', ']']), port)), may).await
-}
-
-async fn within<F, A>(time: Duration, found: F, may: impl Fn(IpAddr) -> bool) -> Result<Vec<SocketAddr>, Unresolved>
-where
-    F: Future<Output = io::Result<A>>,
-    A: Iterator<Item = SocketAddr>,
-{
-    let found = tokio::time::timeout(time, found).await.map_err(io::Error::from)??;
-    let allowed: Vec<SocketAddr> = found.filter(|at| may(at.ip())).collect();
-    if allowed.is_empty() { Err(Unresolved::Refused) } else { Ok(allowed) }
-}
-
 fn is_local(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     !host.contains('.') || [".localhost", ".local", ".internal", ".home.arpa"].iter().any(|end| host.ends_with(end))
@@ -222,18 +196,6 @@ mod tests {
 
     fn of(text: &str) -> Reach {
         reach(text.parse().expect("an address"))
-    }
-
-    #[tokio::test]
-    async fn what_a_name_leads_to_is_filtered_and_not_waited_for_forever() {
-        for host in ["127.0.0.1", "[::1]"] {
-            let found = resolve(host, 7, |ip| reach(ip) == Reach::Private).await.expect("an address");
-            assert_eq!(found, [SocketAddr::new(host.trim_matches(['[', ']']).parse().expect("an address"), 7)]);
-            assert!(matches!(resolve(host, 7, |_| false).await, Err(Unresolved::Refused)), "{host}");
-        }
-        let never = std::future::pending::<io::Result<std::iter::Empty<SocketAddr>>>();
-        let late = within(Duration::from_millis(1), never, |_| true).await;
-        assert!(matches!(&late, Err(Unresolved::Unknown(error)) if error.kind() == io::ErrorKind::TimedOut), "{late:?}");
     }
 
     #[test]
