@@ -1,25 +1,17 @@
 //! The conference as the API shows it.
 
 use super::Conference;
-use crate::ids::{CanvasId, ParticipantId, RenditionId, Source, TrackId};
+use crate::ids::{CanvasId, ParticipantId, RenditionId, TrackId};
 use crate::ledger::{Account, Stage};
 use crate::room::Room;
 use crate::room::model::{Feed, Participant, RenditionStats, RoomState, RoomStats};
 use crate::room::plan::RenditionKey;
 use mixdown_layouts::Scene;
-use mixdown_layouts::scene::TileSource;
 
 /// The tracks that a scene shows.
 pub fn tracks(room: &Room, scene: &Scene) -> Vec<TrackId> {
-    let track = |tile: &mixdown_layouts::Tile| {
-        tile.source?;
-        let source = match tile.kind {
-            TileSource::Camera => Source::Camera,
-            TileSource::Screen => Source::Screen,
-        };
-        Some(TrackId { participant: room.by_person(tile.person)?.id, source })
-    };
-    let mut tracks: Vec<TrackId> = scene.tiles.iter().filter_map(track).collect();
+    let shown = scene.tiles.iter().filter(|tile| tile.source.is_some());
+    let mut tracks: Vec<TrackId> = shown.filter_map(|tile| room.track_of(tile)).collect();
     tracks.sort_unstable();
     tracks.dedup();
     tracks
@@ -40,12 +32,13 @@ impl Conference {
             return None;
         }
         let mut feed = Feed { view: self.room.shown_view(member).to_owned(), audio_codec, ..Feed::default() };
-        if let Some((_, key, id)) = watched {
+        if let Some((canvas, key, id)) = watched {
             feed.rendition = Some(id.to_string());
             feed.video_codec = Some(key.codec.name());
             (feed.width, feed.height) = (Some(key.size.width), Some(key.size.height));
             let halved = self.room.plan().halved.contains(&member.id);
-            feed.fps = Some(if halved { key.fps / 2 } else { key.fps });
+            let fps = self.room.plan().canvases.get(&canvas).map_or(key.fps, |canvas| canvas.fps.min(key.fps));
+            feed.fps = Some(if halved { fps / 2 } else { fps });
             feed.bitrate_bps = Some(self.room.plan().rates.get(&id).copied().unwrap_or(key.bitrate_bps));
         }
         if let Some(track) = passed {

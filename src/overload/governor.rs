@@ -14,7 +14,7 @@ const EFFECT: Duration = Duration::from_millis(400);
 /// Share of ticks that may be late.
 const LATE: f64 = 0.05;
 /// A process that hardly does anything gains nothing by doing less: it is others who keep it from its ticks.
-const IDLE_CPU: f64 = 0.1;
+const IDLE_CPU: f64 = 0.2;
 /// How long it must be calm before a step up.
 const CALM: Duration = Duration::from_secs(10);
 /// A step up that is taken back within this time was one too many.
@@ -223,7 +223,7 @@ mod tests {
                 story.take(&load);
             });
             assert_eq!(story.steps(), [1]);
-            let idle = Load { cpu: 0.05, ..load };
+            let idle = Load { cpu: 0.15, ..load };
             (0..400).for_each(|_| {
                 story.now += PERIOD;
                 story.take(&idle);

@@ -88,7 +88,7 @@ impl Room {
     }
 
     /// Whose picture a tile has a place for.
-    pub(super) fn track_of(&self, tile: &Tile) -> Option<TrackId> {
+    pub fn track_of(&self, tile: &Tile) -> Option<TrackId> {
         let source = match tile.kind {
             TileSource::Camera => Source::Camera,
             TileSource::Screen => Source::Screen,

