@@ -7,7 +7,7 @@
 use super::pool::Strand;
 use super::view::{Input, View};
 use crate::cadence::Cadence;
-use crate::ledger::{self, Beat};
+use crate::ledger;
 use crate::runtime::clock;
 use crossbeam_channel::{Receiver, Sender};
 use metrics::Counter;
@@ -69,7 +69,6 @@ impl Schedule {
                 let n = *next;
                 *next += 1;
                 self.ticks.increment(1);
-                ledger::late(Beat::Video, now.saturating_duration_since(entry.cadence.time(n)));
                 if entry.cadence.time(*next) <= now || !tick(entry, n, now) {
                     self.missed.increment(1);
                 }
