@@ -93,7 +93,11 @@ pub fn judge(evidence: &Evidence) -> Vec<Guard> {
             Err(why) => Guard::without("beeps heard per second", "≥ 0.5", why),
         });
     }
-    guards.push(Guard::of("audio packets missing", "0", evidence.audio_gaps, |gaps| gaps == 0.0));
+    guards.push(match &evidence.beeps {
+        // Of silence hardly any are sent.
+        Err(why @ Why::Unchecked(_)) => Guard::without("audio packets missing", "0", why),
+        _ => Guard::of("audio packets missing", "0", evidence.audio_gaps, |gaps| gaps == 0.0),
+    });
     guards
 }
 
@@ -160,7 +164,9 @@ mod tests {
         assert!(guards[2].to_string().contains("unchecked (ffmpeg is not installed)"));
         let sound = judge(&Evidence { video: false, ..good() });
         assert_eq!(sound.iter().map(|guard| guard.name).collect::<Vec<_>>(), ["beeps heard per second", "audio packets missing"]);
-        assert!(broken(&judge(&Evidence { video: false, beeps: Err(unchecked("nobody talks")), ..good() })).is_none());
+        assert!(
+            broken(&judge(&Evidence { video: false, audio_gaps: Some(500.0), beeps: Err(unchecked("nobody talks")), ..good() })).is_none()
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::pool::Strand;
 use super::view::{Input, View};
 use crate::cadence::Cadence;
-use crate::ledger::{self, Beat};
+use crate::ledger;
 use crate::overload::Punctuality;
 use crate::runtime::clock;
 use crossbeam_channel::{Receiver, Sender};
@@ -92,7 +92,6 @@ impl Schedule {
                 let n = *next;
                 *next = beat(cadence, n + 1, *fps);
                 self.ticks.increment(1);
-                ledger::late(Beat::Video, now.saturating_duration_since(cadence.time(n)));
                 let ticked = cadence.time(*next) > now && tick(entry, n, now);
                 if !ticked {
                     self.missed.increment(1);

@@ -12,7 +12,7 @@ use super::stall::Stall;
 use super::{Outlet, StageEvent, Watch};
 use crate::cadence::Cadence;
 use crate::ids::{CanvasId, RenditionId, Source, TrackId};
-use crate::ledger::{self, Account, Bill};
+use crate::ledger::{self, Account, Beat, Bill};
 use crate::room::plan::RenditionKey;
 use mixdown_codecs::{I420Frame, Size};
 use mixdown_layouts::draw::{Canvas, Damage, Moment, Picture, Pictures};
@@ -132,6 +132,9 @@ impl View {
         let time_ms = self.parts.cadence.time(n).saturating_duration_since(self.parts.cadence.epoch()).as_millis() as u64;
         self.follow(time_ms);
         let pool = self.parts.pool.clone();
+        if let Some(begun) = pool.now() {
+            ledger::late(Beat::Video, begun.saturating_duration_since(self.parts.cadence.time(n)));
+        }
         let (damage, spent) = pool.measure(|| self.draw(now, time_ms));
         if let Some(spent) = spent {
             self.parts.bill.charge(ledger::Stage::Compose, &spent);

@@ -103,8 +103,8 @@ impl Running {
             next = self.cadence.next(now);
         }
         while self.cadence.time(next) <= now {
-            ledger::late(Beat::Audio, now.saturating_duration_since(self.cadence.time(next)));
             let (fate, spent) = measure(|| self.tick(now, next));
+            ledger::late(Beat::Audio, spent.done.saturating_duration_since(self.cadence.time(next)).saturating_sub(spent.took));
             self.bill.charge(ledger::Stage::Mix, &spent);
             if fate == Fate::Ends {
                 return fate;
