@@ -5,7 +5,7 @@
  */
 
 import { content, curl, example, follow, operations, rows, typeName } from './openapi.js';
-import { announce, el } from './ui.js';
+import { announce, el, table } from './ui.js';
 
 const main = document.getElementById('main');
 const contents = document.getElementById('contents');
@@ -27,13 +27,12 @@ function copyable(text) {
 function fields(document_, schema) {
   const all = rows(document_, schema);
   if (all.length === 0) return null;
-  const heads = ['Field', 'Type', ''].map((text) => el('th', { scope: 'col' }, text));
   const body = all.map(({ name, type, required, nullable, text, ref }) => {
     const kind = ref ? el('a', { href: `#schema-${ref}` }, type) : type;
     const notes = [required && 'required', nullable && 'may be null'].filter(Boolean).join(', ');
     return el('tr', {}, el('th', { scope: 'row' }, el('code', {}, name)), el('td', {}, kind), el('td', {}, notes && el('span', { class: 'soft' }, `${notes}. `), ...prose(text)));
   });
-  return el('table', { class: 'fields-table' }, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...body));
+  return table(['Field', 'Type', ''], el('tbody', {}, ...body), { class: 'fields-table' });
 }
 
 function parameters(document_, list) {

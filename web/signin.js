@@ -1,11 +1,17 @@
 /**
- * The door of pages that run a server: asks for an API key or a token where the server wants one.
+ * The door of pages that run a server: asks for an API key or a token where the server wants one, and shows what the address asks for.
  *
  * @module
  */
 
 import { call, credentials, isForbidden, takeToken } from './api.js';
-import { el } from './ui.js';
+import { announce, el } from './ui.js';
+
+/**
+ * What is on the page: with `close` it ends what it began. `link`: the address in the navigation that it belongs to.
+ *
+ * @typedef {{part: {element: Element, close: () => void}, title: string, link?: string}} Shown
+ */
 
 /**
  * Opens the page, once the server takes what is typed, and again whenever the address changes.
@@ -13,17 +19,30 @@ import { el } from './ui.js';
  * @param {object} page
  * @param {string} page.probe - path that only those may read who may use the page
  * @param {string} page.wanted - what kind of token will do
- * @param {(part: {element: Element, close: () => void}, title: string) => void} page.show
- * @param {() => void} page.open - what the address asks for
+ * @param {string} page.name - in the title, behind that of the part
+ * @param {() => Shown} page.open - what the address asks for
  */
-export function enter({ probe, wanted, show, open }) {
-  const signOut = document.getElementById('sign-out');
+export function enter({ probe, wanted, name, open }) {
+  const [main, signOut] = ['main', 'sign-out'].map((id) => document.getElementById(id));
+  let shown = null;
+  /** @param {Shown} next */
+  const show = ({ part, title, link }) => {
+    shown?.close();
+    shown = part;
+    main.replaceChildren(part.element);
+    document.title = `${title} · ${name}`;
+    for (const each of document.querySelectorAll('#nav a')) {
+      if (each.getAttribute('href') === link) each.setAttribute('aria-current', 'page');
+      else each.removeAttribute('aria-current');
+    }
+    announce(title);
+  };
   let inside = false;
   const leave = (fault) => {
     inside = false;
     credentials.set('');
     signOut.hidden = true;
-    show(new SignIn({ wanted, fault, done: start }), 'Sign in');
+    show({ part: new SignIn({ wanted, fault, done: start }), title: 'Sign in' });
     document.getElementById('key').focus();
   };
   async function start() {
@@ -35,13 +54,13 @@ export function enter({ probe, wanted, show, open }) {
     }
     inside = true;
     signOut.hidden = credentials.get() === '';
-    return open();
+    return show(open());
   }
   signOut.addEventListener('click', () => {
     credentials.set('');
     start();
   });
-  addEventListener('hashchange', () => inside && open());
+  addEventListener('hashchange', () => inside && show(open()));
   takeToken();
   start();
 }

@@ -50,6 +50,18 @@ export function el(tag, props = {}, ...children) {
   return element;
 }
 
+/**
+ * A table: its heads, and the `tbody` that its rows come into.
+ *
+ * @param {string[]} heads
+ * @param {HTMLElement} body
+ * @param {Record<string, any>} [props] - of the table; `label`: its caption
+ */
+export function table(heads, body, { label, ...props } = {}) {
+  const head = el('tr', {}, ...heads.map((text) => el('th', { scope: 'col' }, text)));
+  return el('table', props, label && el('caption', {}, label), el('thead', {}, head), body);
+}
+
 /** An outline drawing for sighted users; its button carries the name. @param {keyof typeof ICONS} name */
 export function icon(name) {
   const svg = document.createElementNS(SVG, 'svg');

@@ -33,12 +33,12 @@ pub async fn watch(Room(_): Room) -> Result<Response, Problem> {
 
 /// The console.
 pub async fn admin() -> Result<Response, Problem> {
-    page("admin.html")
+    page("console.html")
 }
 
 /// What has been recorded.
 pub async fn recordings() -> Result<Response, Problem> {
-    page("recordings.html")
+    page("console.html")
 }
 
 /// The documentation of the API.

@@ -231,6 +231,10 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await until('as the room has it', async () => (await person()).noise_suppression === null);
       await press('#room-join_tones');
       await until('tones', async () => (await api('GET', '/v1/rooms/stage')).audio.join_tones);
+      const sign = async () => (await api('GET', '/v1/rooms/stage')).recording_sign;
+      const before = await sign();
+      await press('#room-recording_sign');
+      await until('the sign of recordings', async () => (await sign()) !== before);
       await shoot(page, `admin-person-${name}`);
     });
 

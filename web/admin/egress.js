@@ -6,7 +6,7 @@
 
 import { call, credentials, list, roomPath } from '../api.js';
 import { redraw } from '../redraw.js';
-import { announce, complaints, el, toast } from '../ui.js';
+import { announce, complaints, el, table, toast } from '../ui.js';
 import { fares, follows } from './fares.js';
 
 const REFRESH_MS = 2000;
@@ -20,8 +20,7 @@ export class Egress {
   constructor() {
     this.rows = el('tbody');
     this.none = el('p', { class: 'empty', hidden: true }, 'Nothing leaves this server. Start a stream here, or ask for more over the API: WHIP, RTMP, stills.');
-    const heads = ['Room', 'View', 'State', 'Outputs', 'Since', ''].map((text) => el('th', { scope: 'col' }, text));
-    this.table = el('table', {}, el('caption', {}, 'Egress'), el('thead', {}, el('tr', {}, ...heads)), this.rows);
+    this.table = table(['Room', 'View', 'State', 'Outputs', 'Since', ''], this.rows, { label: 'Egress' });
     this.room = el('select', { id: 'egress-room', required: true });
     this.open = el('input', { type: 'checkbox', id: 'egress-public' });
     this.start = el('button', {}, 'Start HLS');

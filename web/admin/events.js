@@ -5,7 +5,7 @@
  */
 
 import { follow } from '../api.js';
-import { el } from '../ui.js';
+import { el, table } from '../ui.js';
 
 const KEPT = 300;
 
@@ -27,9 +27,8 @@ export class EventLog {
   constructor(path, { room = false, heard = () => {} } = {}) {
     this.state = el('span', { class: 'tag' }, 'connecting');
     this.rows = el('tbody');
-    const heads = ['Time', ...(room ? ['Room'] : []), 'Event', ''].map((text) => el('th', { scope: 'col' }, text));
-    const table = el('table', { class: 'log' }, el('thead', {}, el('tr', {}, ...heads)), this.rows);
-    this.element = el('div', { class: 'log-frame', tabIndex: 0, role: 'region', 'aria-label': 'Events' }, table);
+    const log = table(['Time', ...(room ? ['Room'] : []), 'Event', ''], this.rows, { class: 'log' });
+    this.element = el('div', { class: 'log-frame', tabIndex: 0, role: 'region', 'aria-label': 'Events' }, log);
     this.#stop = follow(
       path,
       (event) => {

@@ -6,7 +6,7 @@
 
 import { call, list, roomPath } from '../api.js';
 import { redraw } from '../redraw.js';
-import { announce, el, toast } from '../ui.js';
+import { announce, el, table, toast } from '../ui.js';
 import { PersonTools } from './person.js';
 
 /** How often levels are asked for while the page is seen. */
@@ -35,9 +35,8 @@ export class People {
     this.isOwn = isOwn;
     this.seen = seen;
     this.rows = el('tbody');
-    const heads = ['Name', 'State', 'Sends', 'Loudness', 'Role', 'View', ''].map((text) => el('th', { scope: 'col' }, text));
     this.none = el('p', { class: 'empty' }, 'Nobody is here.');
-    this.table = el('table', { class: 'people-table' }, el('thead', {}, el('tr', {}, ...heads)), this.rows);
+    this.table = table(['Name', 'State', 'Sends', 'Loudness', 'Role', 'View', ''], this.rows, { class: 'people-table' });
     this.element = el('section', { class: 'card', 'aria-labelledby': 'people-title' }, el('h2', { id: 'people-title' }, 'People'), this.none, el('div', { class: 'scroll' }, this.table));
     this.refresh();
     this.levels = setInterval(() => document.hidden || this.refresh(), LEVELS_MS);

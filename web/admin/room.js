@@ -11,6 +11,7 @@ import { Ingress } from './ingress.js';
 import { LayoutPane } from './layout.js';
 import { LivePicture } from './live.js';
 import { People } from './people.js';
+import { Removed } from './removed.js';
 import { RoomSettings } from './settings.js';
 import { Sidebars } from './sidebars.js';
 import { ViewPane } from './view.js';
@@ -29,6 +30,7 @@ export class RoomPage {
     this.view = new ViewPane(room);
     this.sidebars = new Sidebars(room);
     this.ingress = new Ingress(room);
+    this.removed = new Removed(room);
     this.people = new People(room, {
       sidebars: this.sidebars,
       isOwn: (id) => id === this.live.id,
@@ -54,7 +56,7 @@ export class RoomPage {
         link(`/watch/${name}`, 'Watch', { subscribe: true }),
         el('button', { type: 'button', class: 'quiet danger', onclick: () => this.#end() }, 'End the room'),
       ),
-      el('div', { class: 'columns' }, el('div', {}, this.#viewTools(), this.stage, this.#messages(), this.people.element, this.sidebars.element, this.ingress.element, this.#events()), el('div', {}, this.layout.element, this.view.element, this.general.element)),
+      el('div', { class: 'columns' }, el('div', {}, this.#viewTools(), this.stage, this.#messages(), this.people.element, this.removed.element, this.sidebars.element, this.ingress.element, this.#events()), el('div', {}, this.layout.element, this.view.element, this.general.element)),
     );
     this.#begin();
   }
@@ -65,13 +67,14 @@ export class RoomPage {
     this.people.close();
     this.sidebars.close();
     this.ingress.close();
+    this.removed.close();
   }
 
   async #begin() {
     try {
       await this.#refresh();
       await this.#open('main');
-      await Promise.all([this.sidebars.refresh(), this.ingress.refresh()]);
+      await Promise.all([this.sidebars.refresh(), this.ingress.refresh(), this.removed.refresh()]);
     } catch (error) {
       this.live.close();
       this.element.replaceChildren(el('h1', {}, this.#room), el('p', { class: 'empty' }, error.message), el('a', { href: '#/rooms' }, 'All rooms'));
@@ -109,6 +112,7 @@ export class RoomPage {
 
   #heard({ type, data }) {
     if (/^(participant|track|speaker)\./.test(type)) this.people.soon();
+    if (type === 'participant.left') this.removed.soon();
     if (type.startsWith('room.') || type.startsWith('view.')) this.#refresh().catch(() => {});
     if (type.startsWith('view.') && data.view === this.#view) for (const pane of [this.layout, this.view]) pane.reload().catch(() => {});
     if (type.startsWith('sidebar.')) this.sidebars.soon();

@@ -13,6 +13,12 @@ const SOUND = {
   join_tones: 'Tones when somebody comes or goes',
 };
 
+const PLAIN = {
+  self_unmute: 'People may unmute themselves after a moderator muted them',
+  auto_record: 'Record while somebody is here',
+  recording_sign: 'A sign in the picture while it is recorded',
+};
+
 export class RoomSettings {
   /** @param {(changes: object) => void} change - a merge-patch for the room */
   constructor(change) {
@@ -21,20 +27,20 @@ export class RoomSettings {
       return { input, parts: [el('label', { for: id }, label), input] };
     };
     this.sound = Object.entries(SOUND).map(([field, label]) => ({ field, ...box(`room-${field}`, label, (on) => ({ audio: { [field]: on } })) }));
-    this.unmute = box('room-self_unmute', 'People may unmute themselves after a moderator muted them', (on) => ({ self_unmute: on }));
+    this.plain = Object.entries(PLAIN).map(([field, label]) => ({ field, ...box(`room-${field}`, label, (on) => ({ [field]: on })) }));
     this.most = el('input', { id: 'room-max', type: 'number', min: '1', max: '10000', onchange: ({ target }) => change({ max_participants: Number(target.value) }) });
     this.element = el(
       'section',
       { class: 'card', 'aria-labelledby': 'room-settings-title' },
       el('h2', { id: 'room-settings-title' }, 'Room'),
-      el('div', { class: 'fields' }, ...this.sound.flatMap(({ parts }) => parts), ...this.unmute.parts, el('label', { for: 'room-max' }, 'People at most'), this.most),
+      el('div', { class: 'fields' }, ...[...this.sound, ...this.plain].flatMap(({ parts }) => parts), el('label', { for: 'room-max' }, 'People at most'), this.most),
     );
   }
 
   /** @param {any} room */
   show(room) {
     for (const { field, input } of this.sound) input.checked = room.audio[field];
-    this.unmute.input.checked = room.self_unmute;
+    for (const { field, input } of this.plain) input.checked = room[field];
     if (document.activeElement !== this.most) this.most.value = String(room.max_participants);
   }
 }

@@ -6,7 +6,7 @@
 
 import { call, list, read } from '../api.js';
 import { redraw } from '../redraw.js';
-import { announce, complaints, el, toast } from '../ui.js';
+import { announce, complaints, el, table, toast } from '../ui.js';
 
 const REFRESH_MS = 3000;
 const SHOWN = 50;
@@ -31,13 +31,8 @@ export class Webhooks {
     this.endpoints = el('tbody');
     this.deliveries = el('tbody');
     this.none = el('p', { class: 'empty', hidden: true }, 'No webhook is configured: see [[webhooks.endpoints]] in the configuration.');
-    const table = (caption, heads, body) => {
-      const head = el('tr', {}, ...heads.map((text) => el('th', { scope: 'col' }, text)));
-      return el('table', {}, el('caption', {}, caption), el('thead', {}, head), body);
-    };
-    this.table = table('Endpoints', ['Id', 'URL', 'Events', 'State', 'Waiting', 'Delivered', 'Given up', 'Dropped', 'Next attempt', ''], this.endpoints);
-    this.log = table('Deliveries', ['Event', 'Room', 'Happened', 'State', 'Attempts', 'Last attempt', 'Outcome', ''], this.deliveries);
-    this.log.hidden = true;
+    this.table = table(['Id', 'URL', 'Events', 'State', 'Waiting', 'Delivered', 'Given up', 'Dropped', 'Next attempt', ''], this.endpoints, { label: 'Endpoints' });
+    this.log = table(['Event', 'Room', 'Happened', 'State', 'Attempts', 'Last attempt', 'Outcome', ''], this.deliveries, { label: 'Deliveries', hidden: true });
     this.element = el('section', {}, el('h1', {}, 'Webhooks'), this.none, el('div', { class: 'scroll' }, this.table), el('div', { class: 'scroll' }, this.log));
     this.refresh();
     this.#timer = setInterval(() => document.hidden || this.refresh(), REFRESH_MS);
@@ -72,7 +67,7 @@ export class Webhooks {
     const cells = [id, endpoint.url, events, state, endpoint.pending, endpoint.delivered, endpoint.given_up, endpoint.dropped, when(endpoint.next_attempt_at)];
     const show = el('button', { type: 'button', class: 'quiet', 'data-key': `show ${id}`, 'aria-pressed': String(id === this.#chosen), onclick: choose }, 'Deliveries');
     const test = el('button', { type: 'button', class: 'quiet', 'data-key': `test ${id}`, onclick: () => this.test(id) }, 'Test');
-    return el('tr', {}, ...cells.map((cell) => el('td', {}, cell instanceof Node ? cell : String(cell))), el('td', {}, show, test));
+    return el('tr', {}, ...cells.map((cell) => el('td', {}, cell)), el('td', {}, show, test));
   }
 
   async open() {
@@ -94,7 +89,7 @@ export class Webhooks {
     };
     const label = `Send ${delivery.type} again`;
     const retry = el('button', { type: 'button', class: 'quiet', 'data-key': delivery.id, 'aria-label': label, onclick: again }, 'Send again');
-    return el('tr', {}, ...cells.map((cell) => el('td', {}, cell instanceof Node ? cell : String(cell))), el('td', {}, retry));
+    return el('tr', {}, ...cells.map((cell) => el('td', {}, cell)), el('td', {}, retry));
   }
 
   async test(id) {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::layout::Kind;
+use crate::{Cast, Layout, Person, Source, SourceId};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -40,6 +42,29 @@ fn pictures_near_an_exact_ratio_take_its_kernel() {
     assert_eq!(ratio((640, 480), (320, 180)), Some(Ratio::Half));
     assert_eq!(ratio((321, 241), (160, 120)), Some(Ratio::Half));
     assert_eq!(ratio((640, 360), (256, 144)), None);
+}
+
+/// With the gap that layouts have where none is chosen: most of what people see is scaled by a kernel.
+#[test]
+fn in_usual_grids_usual_cameras_take_a_kernel() {
+    let interpolated = |canvas: (u32, u32), source: (u32, u32), people: std::ops::RangeInclusive<u64>| {
+        let source = Size::new(source.0, source.1);
+        let person = |id| Person { camera: Some(Source { id: SourceId(id), size: Some(source) }), ..Person::plain(id) };
+        people
+            .filter(|&count| {
+                let cast = Cast { people: (0..count).map(person).collect(), ..Cast::default() };
+                let layout = Layout { kind: Kind::Grid, max_tiles: 49, ..Layout::default() };
+                let tile = layout.arrange(&cast, Size::new(canvas.0, canvas.1), [0; 3]).tiles[0].rect.size();
+                Cut::covering(source, tile).ratio.is_none()
+            })
+            .collect::<Vec<_>>()
+    };
+    // From 17 to 25 people tiles are two fifths of a picture, which no kernel has, and a third would be a quarter less of it.
+    assert_eq!(interpolated((1280, 720), (640, 360), 2..=36), (17..=25).collect::<Vec<_>>());
+    assert_eq!(interpolated((1280, 720), (320, 180), 10..=36), (17..=25).collect::<Vec<_>>());
+    assert_eq!(interpolated((1280, 720), (1280, 720), 2..=16), [0; 0]);
+    assert_eq!(interpolated((1920, 1080), (1280, 720), 5..=9), [0; 0]);
+    assert_eq!(interpolated((1920, 1080), (640, 360), 5..=9), [0; 0]);
 }
 
 #[test]
