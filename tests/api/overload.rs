@@ -150,12 +150,14 @@ const OVERLOAD: f64 = 1.5;
 fn f2_a_server_with_too_little_processor_time_gives_up_pictures_and_no_sound() {
     let folder = tempfile::tempdir().expect("a folder");
     let on = [("MIXDOWN_OVERLOAD_GOVERNOR", "true"), ("MIXDOWN_OVERLOAD_ADMISSION", "true")];
-    let server = Process::start_with(folder.path(), &["--no-demo"], &on);
-    let pid = server.child.id();
+    let started = Process::start_with(folder.path(), &["--no-demo"], &on);
+    let pid = started.child.id();
     let group = match Group::of(pid) {
         Ok(group) => group,
         Err(error) => return println!("skipped: a group with a quota cannot be made here: {error}"),
     };
+    // It goes before its group.
+    let server = started;
     group.allow(2000.0).expect("a quota");
     let _people: Vec<Person> = (1..=4).map(|face| Person::join(&server, face)).collect();
     server.until("/metrics", |metrics| metrics.contains("mixdown_feeds 4"));
