@@ -47,7 +47,7 @@ use stats::Meter;
 use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
 use str0m::media::MediaTime;
 use str0m::net::{Protocol, Receive};
-use str0m::{Input, Rtc, RtcError};
+use str0m::{Input, PacerReason, Reason, Rtc, RtcError};
 use tracks::Tracks;
 use types::{CloseReason, Config, Datagram, Event, Kind, Negotiated, Output, Stats, Transmit, Transport};
 
@@ -60,6 +60,11 @@ const MAX_PACKETS: u32 = 64;
 const PACER_STEP: Duration = Duration::from_micros(1);
 /// A timeout this near is due.
 const SOON: Duration = Duration::from_micros(500);
+/// Where less goes than 50 kb/s, the stack fills up with the smallest of packets, 60 per second: more than what a voice takes. It is called for that no
+/// sooner than after this; what else it waits for in the meantime can be so late, since nothing that is large is under way.
+const PADDING_EVERY: Duration = Duration::from_millis(100);
+/// And no later than after this where media come from the other side, whose losses and arrivals are to be told.
+const PADDING_BESIDE: Duration = Duration::from_millis(20);
 /// A timeout that is still due after that comes back no sooner.
 const SPIN_BRAKE: Duration = Duration::from_millis(1);
 
@@ -381,7 +386,7 @@ impl Peer {
         for _ in 0..MAX_POLLS {
             match self.rtc.poll_output() {
                 Ok(str0m::Output::Timeout(at)) => {
-                    self.timeout = at;
+                    self.timeout = self.sparingly(at, now);
                     self.drained = true;
                     if !self.rtc.is_alive() {
                         self.closing.get_or_insert(CloseReason::InternalError);
@@ -404,6 +409,16 @@ impl Peer {
         }
         metrics::counter!("mixdown_peer_spins_total").increment(1);
         self.closing.get_or_insert(CloseReason::InternalError);
+    }
+
+    /// When the stack that wants to be called `at` a time is.
+    fn sparingly(&self, at: Instant, now: Instant) -> Instant {
+        let pause = match self.rtc.last_timeout_reason() {
+            Reason::Pacer(PacerReason::Padding) if self.tracks.come(now) => PADDING_BESIDE,
+            Reason::Pacer(PacerReason::Padding) => PADDING_EVERY,
+            _ => return at,
+        };
+        at.max(now + pause)
     }
 
     fn transmit(&mut self, transmit: str0m::net::Transmit, now: Instant) {

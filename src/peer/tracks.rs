@@ -71,6 +71,8 @@ pub struct Tracks {
     upstream: Upstream,
 }
 
+/// Media that are missing for longer are not on their way.
+const MOMENT: Duration = Duration::from_millis(200);
 /// Layers whose times differ by less than this (1 s) count from the same start.
 const SAME_START: u64 = 90_000;
 
@@ -110,6 +112,11 @@ impl Tracks {
                 }
             });
         }
+    }
+
+    /// Whether media came a moment ago.
+    pub fn come(&self, now: Instant) -> bool {
+        self.ssrcs.iter().any(|(_, heard)| now < *heard + MOMENT)
     }
 
     /// Whether an RTP or RTCP packet of this SSRC may reach the stack, which keeps state for every one.

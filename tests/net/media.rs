@@ -550,3 +550,26 @@ fn a_sender_is_asked_for_no_more_than_its_tile_is_worth() {
     let [None, Some(whole), Some(small), Some(unseen), Some(half)] = limits[..] else { panic!("{limits:?}") };
     assert!(whole > 2_000_000 && unseen < 500_000 && unseen < small && small < half && half < whole, "{limits:?}");
 }
+
+/// Left to itself the stack fills quiet links up to 50 kb/s, with the smallest of packets.
+#[test]
+fn a_link_on_which_little_goes_is_not_filled_up() {
+    let mut world = World::new(1);
+    let viewer = world.join(Kind::Viewer, Config::viewer());
+    world.run(1_000);
+    world.feed(viewer, Some(RENDITION));
+    let participant = world.clients[viewer].participant;
+    world.command(Command::Aim { participant, bitrate_bps: 100_000 });
+    let mut seconds = Vec::new();
+    for n in 0..20 {
+        world.sent.clear();
+        world.compose(RENDITION, VideoCodec::H264, n * 30, n == 0);
+        for packet in 0..2 {
+            world.mix(AudioCodec::Opus, n * 50 + packet * 25, &[viewer]);
+            world.run(500);
+        }
+        seconds.push(world.sent.iter().filter(|(_, first)| (128..192).contains(first)).count());
+    }
+    println!("{seconds:?}");
+    assert!(seconds[10..].iter().all(|packets| *packets < 25), "{seconds:?}");
+}
