@@ -1,5 +1,6 @@
 //! What a server costs, read from outside: the kernel's account of its process, and its own metrics.
 
+use super::setup::Setup;
 use crate::client::{Target, signalling};
 use crate::demo::server::{Usage, metric, usage_of};
 use crate::runtime::clock;
@@ -31,6 +32,13 @@ impl Meter {
             Err(_) => None,
         };
         Reading { at, usage, metrics }
+    }
+
+    /// What the server says that rooms of this shape cost, in processor milliseconds per second; `None`: it says nothing, or knows no such shape.
+    pub async fn estimate(&self, setup: &Setup) -> Option<f64> {
+        let url = self.target.base.join("v1/estimate").ok()?;
+        let quote = signalling::post(url, self.target.token.as_deref(), &setup.shape()?).await.ok()?;
+        Some(quote.get("cpu_ms_per_s")?.as_f64()? * f64::from(setup.rooms))
     }
 }
 

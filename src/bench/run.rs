@@ -86,6 +86,8 @@ struct Measured {
     window: Window,
     cost: Cost,
     idle: Option<Usage>,
+    /// What the server had estimated, in processor milliseconds per second.
+    estimate: Option<f64>,
     per_viewer: Option<f64>,
     rooms: Vec<Room>,
 }
@@ -133,7 +135,7 @@ async fn remove(target: &Target) -> Result<(), String> {
 }
 
 async fn measure(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &ProgressBar, made: &mut Vec<Target>) -> Result<Measured, Error> {
-    let idle = meter.read().await.usage;
+    let (idle, estimate) = (meter.read().await.usage, meter.estimate(setup).await);
     let mut rooms = Vec::new();
     for number in 0..setup.rooms {
         bar.set_message(format!("{setup}: joining room {}", number + 1));
@@ -169,7 +171,7 @@ async fn measure(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &Progre
         left.push(Room { viewers: leave(viewers).await, senders: leave(senders).await });
     }
     let window = Window { from: before.at, to: after.at };
-    Ok(Measured { window, cost: Cost::between(&before, &after), idle, per_viewer, rooms: left })
+    Ok(Measured { window, cost: Cost::between(&before, &after), idle, estimate, per_viewer, rooms: left })
 }
 
 /// Makes the room, with tiles that show pictures and nothing else.
@@ -407,6 +409,11 @@ fn costs(setup: &Setup, m: &Measured, floor_ms: Option<f64>) -> Vec<Row> {
             rows.push(Row::plain("of that, a bare loop of the codecs would take", "ms", floor_ms));
             rows.push(Row::judged("ratio of the two", "×", ratio, "≤ 1.6 of the floor", |ratio| ratio <= 1.6));
         }
+        if let Some(estimate) = m.estimate {
+            let off = m.cost.cpu_ms.map(|cpu| 100.0 * (estimate / cpu - 1.0));
+            rows.push(Row::plain("what the server had estimated", "ms", Some(estimate)));
+            rows.push(Row::judged("estimate beyond what it took", "%", off, "within 15 %", |off| off.abs() <= 15.0));
+        }
         rows.push(Row::plain("feeds per encode", "", m.cost.sharing));
     }
     rows.push(Row::judged("memory per sender", "MiB", grown.map(|mib| mib / people), "≤ 12 MiB", |mib| mib <= 12.0));
@@ -427,7 +434,7 @@ mod tests {
         let window = Window { from: reading.at, to: reading.at + Duration::from_secs(1) };
         let cost = Cost::between(&reading, &reading);
         let rooms = vec![Room { senders: Vec::new(), viewers: vec![Viewer::reading(1, None)] }];
-        let measured = Measured { window, cost, idle: None, per_viewer: None, rooms };
+        let measured = Measured { window, cost, idle: None, estimate: None, per_viewer: None, rooms };
         let run = account(setup("--viewers 1"), &measured, &[]);
         let broken: Vec<_> = run.guards.iter().filter(|guard| guard.held == Some(false)).map(|guard| guard.name).collect();
         assert_eq!(broken, run.guards.iter().map(|guard| guard.name).collect::<Vec<_>>(), "a server that shows and says nothing");

@@ -236,6 +236,14 @@ impl Setup {
         self.renditions == 1 && self.layout == "grid"
     }
 
+    /// One of its rooms as `/v1/estimate` takes it; `None`: it is of a shape that cannot be told there.
+    pub fn shape(&self) -> Option<serde_json::Value> {
+        let [size] = self.sizes()[..] else { return None };
+        let known = self.codec == VideoCodec::H264 && self.is_plain();
+        let listeners = if self.conference { self.senders } else { 0 };
+        known.then(|| serde_json::json!({"senders": self.senders, "sender_size": size.to_string(), "viewers": self.viewers + listeners}))
+    }
+
     /// What a sender offers.
     pub fn sending(&self) -> Config {
         let camera = match self.lines.len() {
@@ -319,6 +327,15 @@ pub(super) mod tests {
         assert!(!setup("--audio-only").receiving(0).0.receive_video);
         for wrong in ["--size 240", "--simulcast --size 180", "--senders 65", "--viewers 0", "--rounds 2", "--ramp all", "--pid 3"] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_room_is_told_to_the_estimate_where_it_is_of_a_shape_that_it_knows() {
+        let shape = serde_json::json!({"senders": 9, "sender_size": "640x360", "viewers": 11});
+        assert_eq!(setup("--rooms 2 --senders 9 --viewers 2 --conference").shape(), Some(shape));
+        for other in ["--audio-only", "--simulcast", "--codec vp8", "--renditions 2", "--layout speaker"] {
+            assert_eq!(setup(other).shape(), None, "{other}");
         }
     }
 

@@ -239,6 +239,13 @@ pub async fn put(url: Url, token: Option<&str>, body: &serde_json::Value) -> Res
     send(request, token).await.map(drop)
 }
 
+/// Asks `url` something, and gives the JSON that it answers.
+pub async fn post(url: Url, token: Option<&str>, body: &serde_json::Value) -> Result<serde_json::Value, Error> {
+    let request = client()?.post(url).header(header::CONTENT_TYPE, "application/json").body(body.to_string());
+    let text = send(request, token).await?.text().await?;
+    serde_json::from_str(&text).map_err(|_| Error::Incomplete("answer that is JSON"))
+}
+
 async fn send(request: RequestBuilder, token: Option<&str>) -> Result<Response, Error> {
     let request = match token {
         Some(token) => request.bearer_auth(token),
