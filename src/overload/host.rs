@@ -43,17 +43,14 @@ fn kib(text: &str, name: &str) -> Option<u64> {
 
 /// Processor seconds per second that this process may use: its affinity, or a quota below that.
 pub fn cores() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let threads = || std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let affinity = affinity(&status).map_or_else(threads, f64::from);
+    let affinity = processors() as f64;
     quota().map_or(affinity, |quota| quota.min(affinity))
 }
 
-/// How many processors the kernel lets it run on.
-fn affinity(status: &str) -> Option<u32> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?.trim();
-    let count = mask.chars().filter_map(|digit| digit.to_digit(16)).map(u32::count_ones).sum();
-    (count > 0).then_some(count)
+/// How many processors the kernel lets it run on. The masks in `/proc/self/status` also hold those that the machine does not have, but may get.
+fn processors() -> u32 {
+    let known = rustix::thread::sched_getaffinity(None).map(|set| set.count()).ok().filter(|count| *count > 0);
+    known.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |count| count.get() as u32))
 }
 
 /// The tightest quota of this process's groups, in processors.
@@ -120,9 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn affinities_and_quotas_of_both_versions_are_read() {
-        assert_eq!(affinity("Name:\tx\nCpus_allowed:\t00000000,0000000f\nCpus_allowed_list:\t0-3\n"), Some(4));
-        assert_eq!((affinity("Cpus_allowed:\t0\n"), affinity("")), (None, None));
+    fn quotas_of_both_versions_are_read() {
         assert_eq!((quota_v2("60000 100000\n"), quota_v2("max 100000\n"), quota_v2("")), (Some(0.6), None, None));
         assert_eq!((quota_v1("150000\n", "100000\n"), quota_v1("-1\n", "100000\n")), (Some(1.5), None));
         let groups = "12:memory:/a\n4:cpu,cpuacct:/b/c\n0::/d\n";
@@ -130,9 +125,17 @@ mod tests {
         assert_eq!(group(groups, "cpuset"), None);
     }
 
+    /// How many processors the machine has at the moment: `0-3,6`.
+    fn online() -> u32 {
+        let text = fs::read_to_string("/sys/devices/system/cpu/online").unwrap();
+        let span = |part: &str| part.split_once('-').map_or(1, |(from, to)| to.parse::<u32>().unwrap() - from.parse::<u32>().unwrap() + 1);
+        text.trim().split(',').map(span).sum()
+    }
+
     #[test]
     fn this_process_is_known_to_itself() {
         assert!(usage_of(std::process::id()).is_some_and(|usage| usage.resident_bytes > 0));
+        assert!((1..=online()).contains(&processors()), "{} of {}", processors(), online());
         assert!((0.01..=4096.0).contains(&cores()) && memory() > 1 << 20, "{} {}", cores(), memory());
     }
 }
