@@ -16,6 +16,14 @@ impl Ticks {
     }
 }
 
+impl std::ops::Add for Ticks {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { due: self.due + other.due, late: self.late + other.late }
+    }
+}
+
 /// Counts the ticks of many; shared between the threads that tick and whoever looks.
 #[derive(Debug, Default)]
 pub struct Punctuality {
