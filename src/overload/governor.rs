@@ -18,8 +18,9 @@ const LOOKS: usize = 4;
 /// Share of ticks that may be late, and how many may be of however few: a small server has a dozen in a second.
 const LATE: f64 = 0.05;
 const FEW: u64 = 2;
-/// A process that hardly does anything gains nothing by doing less: it is others who keep it from its ticks.
-const IDLE_CPU: f64 = 0.2;
+/// A process that hardly does anything gains nothing by doing less: it is others who keep it from its ticks. In processors, for one thread that is
+/// late is late however many there are; of a smaller quota, this share.
+const IDLE: f64 = 0.2;
 /// How long it must be calm before a step up.
 const CALM: Duration = Duration::from_secs(10);
 /// A step up that is taken back within this time was one too many.
@@ -77,11 +78,11 @@ impl Governor {
         }
         self.recent.push_back(*load);
         let late = self.is_late();
-        self.busy = (load.cpu >= self.settings.down_cpu).then(|| self.busy.unwrap_or(now));
-        self.calm = (!late && self.cpu() <= self.settings.up_cpu).then(|| self.calm.unwrap_or(now));
+        self.busy = load.cpu.is_some_and(|cpu| cpu >= self.settings.down_cpu).then(|| self.busy.unwrap_or(now));
+        self.calm = (!late && self.cpu().is_none_or(|cpu| cpu <= self.settings.up_cpu)).then(|| self.calm.unwrap_or(now));
         self.quiet = (self.calm.is_some() && self.is_quiet()).then(|| self.quiet.unwrap_or(now));
         self.relent(now);
-        if self.busy.is_some_and(|since| now >= since + PATIENCE) || (late && self.cpu() >= IDLE_CPU) {
+        if self.busy.is_some_and(|since| now >= since + PATIENCE) || (late && self.works()) {
             self.fall(now);
         } else if self.calm.is_some_and(|since| now >= since + self.wait) {
             self.rise(now);
@@ -89,9 +90,17 @@ impl Governor {
         self.step
     }
 
-    /// Mean share of the processor over the last looks.
-    fn cpu(&self) -> f64 {
-        self.recent.iter().map(|load| load.cpu).sum::<f64>() / self.recent.len().max(1) as f64
+    /// Mean share of the processor over the last looks, where the system says.
+    fn cpu(&self) -> Option<f64> {
+        let known = || self.recent.iter().filter_map(|load| load.cpu);
+        let count = known().count();
+        (count > 0).then(|| known().sum::<f64>() / count as f64)
+    }
+
+    /// Whether it does a good part of the work, as far as is known.
+    fn works(&self) -> bool {
+        let cores = self.recent.back().map_or(0.0, |load| load.cores).max(1.0);
+        self.cpu().is_none_or(|cpu| cpu * cores >= IDLE)
     }
 
     /// Whether too many ticks were late, and in more than one look: one alone is a hiccup.
@@ -106,7 +115,7 @@ impl Governor {
 
     fn is_quiet(&self) -> bool {
         let share = if self.step == Step::NoVideo { QUIET_WITHOUT_VIDEO } else { QUIET };
-        self.cpu() <= self.settings.up_cpu * share
+        self.cpu().is_some_and(|cpu| cpu <= self.settings.up_cpu * share)
     }
 
     /// Whether nobody has seen a picture for a while: there is nothing to be made good again.
@@ -190,7 +199,7 @@ mod tests {
                 let wanted = demand * cost(self.governor.step());
                 let missed = (1.0 - 1.0 / wanted).max(0.0);
                 let pictures = Ticks { due: 100, late: (missed * 100.0) as u64 };
-                self.take(&Load { cpu: wanted.min(1.0), pictures, ..Load::default() });
+                self.take(&Load { cpu: Some(wanted.min(1.0)), pictures, ..Load::default() });
             }
         }
 
@@ -273,14 +282,14 @@ mod tests {
     #[test]
     fn late_sound_and_late_pictures_count_where_this_process_does_the_work_and_a_hiccup_does_not() {
         let late = Ticks { due: 12, late: 3 };
-        for load in [Load { cpu: 0.4, sounds: late, ..Load::default() }, Load { cpu: 0.4, pictures: late, ..Load::default() }] {
+        for load in [Load { cpu: Some(0.4), sounds: late, ..Load::default() }, Load { cpu: Some(0.4), pictures: late, ..Load::default() }] {
             let mut story = Story::new(Settings::default());
-            let punctual = Load { cpu: 0.4, ..Load::default() };
+            let punctual = Load { cpu: Some(0.4), ..Load::default() };
             (0..8).for_each(|_| story.see([load, punctual, punctual, punctual, punctual]));
             assert!(story.moves.is_empty(), "single hiccups");
             story.see([load; 3]);
             assert_eq!(story.steps(), [1]);
-            story.see([Load { cpu: 0.15, ..load }; 400]);
+            story.see([Load { cpu: Some(0.15), ..load }; 400]);
             assert_eq!(story.steps(), [1], "neither down, for it would not help, nor up");
         }
     }
@@ -298,7 +307,7 @@ mod tests {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 late_in = if late_in == 0 { 3 + random % 5 } else { late_in - 1 };
                 let ticks = |due| Ticks { due, late: u64::from(late_in == 0) };
-                Load { cpu: 0.5, pictures: ticks(3), sounds: ticks(12), ..Load::default() }
+                Load { cpu: Some(0.5), pictures: ticks(3), sounds: ticks(12), ..Load::default() }
             }));
             assert_eq!(story.steps(), [1, 2, 1, 0], "{seed}: {:?}", story.moves);
         }
@@ -309,9 +318,9 @@ mod tests {
         let mut story = Story::new(Settings::default());
         story.live(3, 1.5);
         while story.steps() != [1, 2, 1] {
-            story.see([Load { cpu: 0.3, ..Load::default() }]);
+            story.see([Load { cpu: Some(0.3), ..Load::default() }]);
         }
-        let spike = Load { cpu: 1.0, pictures: Ticks { due: 8, late: 4 }, ..Load::default() };
+        let spike = Load { cpu: Some(1.0), pictures: Ticks { due: 8, late: 4 }, ..Load::default() };
         story.see([spike; 3]);
         story.live(11, 0.3);
         assert_eq!(story.steps(), [1, 2, 1, 0]);
@@ -325,7 +334,7 @@ mod tests {
         let mut empty = Story { governor: story.governor.clone(), start: story.start, now: story.now, moves: Vec::new() };
         story.live(85, 0.05);
         assert_eq!(story.governor.step(), Step::Whole, "{:?}", story.moves);
-        empty.see([Load { cpu: 0.01, ..Load::default() }; 100]);
+        empty.see([Load { cpu: Some(0.01), ..Load::default() }; 100]);
         assert_eq!(empty.governor.step(), Step::Whole, "nobody is there");
     }
 
@@ -335,10 +344,34 @@ mod tests {
         story.live(1800, 1.7);
         let before = story.moves.len();
         // Calm on each step, and far from idle.
-        story.see((0..2400).map(|_| Load { cpu: 0.6, pictures: Ticks { due: 30, late: 0 }, ..Load::default() }));
+        story.see((0..2400).map(|_| Load { cpu: Some(0.6), pictures: Ticks { due: 30, late: 0 }, ..Load::default() }));
         let ups = &story.moves[before..];
         assert!(ups.windows(2).all(|pair| pair[1].0 - pair[0].0 <= 61_000), "{ups:?}");
         assert_eq!(story.governor.step(), Step::Whole);
+    }
+
+    #[test]
+    fn one_thread_that_is_late_is_late_among_however_many_processors() {
+        let pictures = Ticks { due: 30, late: 10 };
+        for (load, steps) in [
+            (Load { cpu: Some(3.0 / 16.0), cores: 16.0, pictures, ..Load::default() }, vec![1]),
+            (Load { cpu: Some(0.1 / 16.0), cores: 16.0, pictures, ..Load::default() }, vec![]),
+            (Load { cpu: Some(0.3), cores: 0.5, pictures, ..Load::default() }, vec![1]),
+            (Load { cpu: None, pictures, ..Load::default() }, vec![1]),
+        ] {
+            let mut story = Story::new(Settings::default());
+            story.see([load; 3]);
+            assert_eq!(story.steps(), steps, "{load:?}");
+        }
+    }
+
+    #[test]
+    fn where_the_system_does_not_say_what_is_used_ticks_alone_count() {
+        let mut story = Story::new(Settings::default());
+        story.see([Load { sounds: Ticks { due: 12, late: 4 }, ..Load::default() }; 6]);
+        assert_eq!(story.steps(), [1, 2]);
+        story.see([Load { pictures: Ticks { due: 8, late: 0 }, ..Load::default() }; 100]);
+        assert_eq!(story.steps(), [1, 2, 1, 0]);
     }
 
     #[test]

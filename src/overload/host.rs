@@ -1,7 +1,7 @@
 //! What the kernel says: what this process has used, and what it may use.
 //!
 //! A container has less than the machine: affinity and quotas (cgroup v1 and v2) count, and are read anew each time, for they are changed
-//! while the process runs.
+//! while the process runs. Processes that this one starts are not counted: where they take its processors, its ticks are late.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,14 @@ const MEMORY_SHARE: f64 = 0.9;
 pub struct Usage {
     /// User and system time since its start, all threads.
     pub cpu: Duration,
+    /// Of its own, without files; 0: the system does not say.
     pub resident_bytes: u64,
 }
 
 /// Of a process of this machine with all its threads; `None` where there is none of that number.
 pub fn usage_of(pid: u32) -> Option<Usage> {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
-    usage(&read("stat")?, &read("status")?)
+    usage(&read("stat")?, &read("status").unwrap_or_default())
 }
 
 /// `stat` counts in hundredths of a second on every Linux; `status` in KiB.
@@ -31,7 +32,8 @@ fn usage(stat: &str, status: &str) -> Option<Usage> {
     // The name in brackets may contain anything.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    let resident_bytes = kib(status, "RssAnon:")?;
+    // Not every kernel tells files from the rest.
+    let resident_bytes = kib(status, "RssAnon:").or_else(|| kib(status, "VmRSS:")).unwrap_or(0);
     Some(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes })
 }
 
@@ -113,6 +115,12 @@ mod tests {
         let stat = "77 (mix (down) x) S 1 77 77 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0 100 1000 200 18446744073709551615";
         let status = "Name:\tmix\nVmPeak:\t  999 kB\nVmRSS:\t   9999 kB\nRssAnon:\t   2048 kB\n";
         assert_eq!(usage(stat, status), Some(Usage { cpu: Duration::from_secs(3), resident_bytes: 2 << 20 }));
+        let resident = |status: &str| usage(stat, status).map(|usage| usage.resident_bytes);
+        assert_eq!(
+            (resident("VmRSS:\t   1024 kB\n"), resident("")),
+            (Some(1 << 20), Some(0)),
+            "one line that is missing hides nothing else"
+        );
         assert_eq!(usage("nonsense", status), None);
     }
 
