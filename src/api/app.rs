@@ -185,9 +185,12 @@ impl App {
     /// already: 503.
     pub async fn enter(&self, id: &RoomId, identity: Option<&str>) -> Result<RoomHandle, Problem> {
         self.refuse_while_draining()?;
-        if let Err(problem) = self.refuse_while_overloaded() {
-            return self.rejoin(id, identity).await.ok_or(problem);
+        if self.overload().is_some()
+            && let Some(room) = self.rejoin(id, identity).await
+        {
+            return Ok(room);
         }
+        self.refuse_while_overloaded()?;
         if self.config.rooms.create_on_join {
             return Ok(self.open(id, RoomPatch::default())?.0);
         }
@@ -213,7 +216,7 @@ impl App {
     }
 
     /// What newcomers are told now, if they are not welcome.
-    pub fn overload(&self) -> Option<Problem> {
+    fn overload(&self) -> Option<Problem> {
         let status = self.rooms.load().status();
         let problem = Problem::new(Code::Overloaded, status.refusal?.to_string());
         Some(problem.retry_after(status.retry_after.as_secs().max(1)))

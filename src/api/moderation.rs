@@ -50,7 +50,8 @@ impl Check for Transfer {
 }
 
 /// Send somebody to another room, with what they may do here. Their client is told over its data channel, with a token where
-/// tokens are needed; a connection that is still here 10 s later is closed.
+/// tokens are needed; a connection that is still here 10 s later is closed. Draining or overloaded: 503, for
+/// the other room would not take them.
 #[utoipa::path(post, path = "/v1/rooms/{room}/participants/{id}/transfer", tag = "participants", params(schema::ParticipantPath), request_body = Transfer,
     responses((status = 202, description = "Told.")))]
 pub async fn transfer(
@@ -59,6 +60,8 @@ pub async fn transfer(
     Participant(id): Participant,
     Json(transfer): Json<Transfer>,
 ) -> Result<Response, Problem> {
+    // Who is sent to a room that does not take them is in none.
+    app.refuse_more()?;
     let handle = app.room(&room)?;
     let to: RoomId = transfer.room.parse::<RoomId>().map_err(|error| super::extract::room_id(&error))?;
     let (rights, person) = (handle.rights(id).await?, handle.participant(id).await?.participant);

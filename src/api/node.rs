@@ -14,11 +14,10 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// New participants are welcome: the server neither drains nor is overloaded.
+/// The server serves: it is not about to end. An overloaded one is ready too, for all who are there: `GET /v1/node` and each refused join tell.
 #[utoipa::path(get, path = "/readyz", tag = "node", responses((status = 200, content_type = "text/plain", body = String), (status = 503)))]
 pub async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
-    app.refuse_while_draining()?;
-    app.overload().map_or(Ok("ready\n"), Err)
+    app.refuse_while_draining().map(|()| "ready\n")
 }
 
 /// Metrics in the text format of Prometheus.
@@ -49,7 +48,7 @@ pub async fn node(State(app): State<App>) -> Response {
         "step": status.step.number(),
         "effect": status.step.name(),
         "refuses": status.refusal.map(crate::overload::Refusal::name),
-        "cpu_percent": (load.cpu * 1000.0).round() / 10.0,
+        "cpu_percent": load.cpu.map(|cpu| (cpu * 1000.0).round() / 10.0),
         "late_picture_ticks_percent": (load.pictures.lateness() * 1000.0).round() / 10.0,
         "late_sound_ticks_percent": (load.sounds.lateness() * 1000.0).round() / 10.0,
         "memory_bytes": load.memory_bytes,

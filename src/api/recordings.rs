@@ -81,7 +81,7 @@ impl Check for Pause {
 pub async fn create(State(app): State<App>, Room(room): Room, Document(document): Document) -> Result<Response, Problem> {
     let wanted: Wanted = read(app.layouts.resolve_in(document))?;
     let handle = app.room(&room)?;
-    // What is recorded as it is watched costs next to nothing, and what is not recorded is lost.
+    // What somebody watches is composed anyway, and what is not recorded is lost.
     if wanted.layout.is_some() {
         app.refuse_more()?
     } else {

@@ -428,8 +428,8 @@ pub struct Node {
     effect: String,
     /// Why newcomers are refused: `processor`, `memory` or `degraded`.
     refuses: Option<String>,
-    /// Of the processor time that this server may use, in the last quarter of a second, as all that follows.
-    cpu_percent: f64,
+    /// Of the processor time that this server may use, in the last quarter of a second, as all that follows; null: the system does not say.
+    cpu_percent: Option<f64>,
     /// Skipped, or 20 ms late.
     late_picture_ticks_percent: f64,
     /// 10 ms late.

@@ -70,7 +70,7 @@ impl Conference {
             codec: key.codec.name(),
             width: key.size.width,
             height: key.size.height,
-            fps: key.fps,
+            fps: key.fps.min(plan.canvases.get(&canvas).map_or(key.fps, |canvas| canvas.fps)),
             bitrate_bps: plan.rates.get(&id).copied().unwrap_or(key.bitrate_bps),
             subscribers: plan.takers(id),
             cpu_seconds: cpu.as_secs_f64(),

@@ -23,7 +23,7 @@ pub enum Refusal {
         used_bytes: u64,
         most_bytes: u64,
     },
-    /// Pictures of those who are here have been made smaller already.
+    /// Pictures of those who are here have been made cheaper already.
     Degraded(Step),
 }
 
@@ -71,7 +71,7 @@ impl Admission {
         if !self.settings.admission {
             return None;
         }
-        self.refusal = self.memory(load).or_else(|| self.processor(load.cpu, now)).or_else(|| degraded(step));
+        self.refusal = self.memory(load).or_else(|| load.cpu.and_then(|cpu| self.processor(cpu, now))).or_else(|| degraded(step));
         self.refusal
     }
 
@@ -97,9 +97,9 @@ impl Admission {
     }
 }
 
-/// Rate may be given up for newcomers, size and tiles may not.
+/// Nothing is given up for newcomers: whoever is here keeps what there is.
 fn degraded(step: Step) -> Option<Refusal> {
-    (step >= Step::Lines540).then_some(Refusal::Degraded(step))
+    (step > Step::Whole).then_some(Refusal::Degraded(step))
 }
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn cpu(cpu: f64) -> Load {
-        Load { cpu, ..Load::default() }
+        Load { cpu: Some(cpu), ..Load::default() }
     }
 
     #[test]
@@ -161,10 +161,10 @@ mod tests {
     }
 
     #[test]
-    fn nobody_new_comes_while_pictures_are_smaller_for_those_who_are_here() {
+    fn nobody_new_comes_while_pictures_are_cheaper_for_those_who_are_here() {
         let mut story = Story::new();
-        assert_eq!(story.live(1000, cpu(0.5), Step::Fps10), 0);
-        assert_eq!(story.live(1000, cpu(0.5), Step::Lines540), 4);
+        assert_eq!(story.live(1000, cpu(0.5), Step::Whole), 0);
+        assert_eq!(story.live(1000, cpu(0.5), Step::Fps25), 4);
     }
 
     #[test]

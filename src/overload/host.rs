@@ -1,7 +1,7 @@
 //! What the kernel says: what this process has used, and what it may use.
 //!
 //! A container has less than the machine: affinity and quotas (cgroup v1 and v2) count, and are read anew each time, for they are changed
-//! while the process runs.
+//! while the process runs. Processes that this one starts are not counted: where they take its processors, its ticks are late.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,14 @@ const MEMORY_SHARE: f64 = 0.9;
 pub struct Usage {
     /// User and system time since its start, all threads.
     pub cpu: Duration,
+    /// Of its own, without files; 0: the system does not say.
     pub resident_bytes: u64,
 }
 
 /// Of a process of this machine with all its threads; `None` where there is none of that number.
 pub fn usage_of(pid: u32) -> Option<Usage> {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
-    usage(&read("stat")?, &read("status")?)
+    usage(&read("stat")?, &read("status").unwrap_or_default())
 }
 
 /// `stat` counts in hundredths of a second on every Linux; `status` in KiB.
@@ -31,7 +32,8 @@ fn usage(stat: &str, status: &str) -> Option<Usage> {
     // The name in brackets may contain anything.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    let resident_bytes = kib(status, "RssAnon:")?;
+    // Not every kernel tells files from the rest.
+    let resident_bytes = kib(status, "RssAnon:").or_else(|| kib(status, "VmRSS:")).unwrap_or(0);
     Some(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes })
 }
 
@@ -43,17 +45,14 @@ fn kib(text: &str, name: &str) -> Option<u64> {
 
 /// Processor seconds per second that this process may use: its affinity, or a quota below that.
 pub fn cores() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let threads = || std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let affinity = affinity(&status).map_or_else(threads, f64::from);
+    let affinity = processors() as f64;
     quota().map_or(affinity, |quota| quota.min(affinity))
 }
 
-/// How many processors the kernel lets it run on.
-fn affinity(status: &str) -> Option<u32> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?.trim();
-    let count = mask.chars().filter_map(|digit| digit.to_digit(16)).map(u32::count_ones).sum();
-    (count > 0).then_some(count)
+/// How many processors the kernel lets it run on. The masks in `/proc/self/status` also hold those that the machine does not have, but may get.
+fn processors() -> u32 {
+    let known = rustix::thread::sched_getaffinity(None).map(|set| set.count()).ok().filter(|count| *count > 0);
+    known.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |count| count.get() as u32))
 }
 
 /// The tightest quota of this process's groups, in processors.
@@ -116,13 +115,17 @@ mod tests {
         let stat = "77 (mix (down) x) S 1 77 77 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0 100 1000 200 18446744073709551615";
         let status = "Name:\tmix\nVmPeak:\t  999 kB\nVmRSS:\t   9999 kB\nRssAnon:\t   2048 kB\n";
         assert_eq!(usage(stat, status), Some(Usage { cpu: Duration::from_secs(3), resident_bytes: 2 << 20 }));
+        let resident = |status: &str| usage(stat, status).map(|usage| usage.resident_bytes);
+        assert_eq!(
+            (resident("VmRSS:\t   1024 kB\n"), resident("")),
+            (Some(1 << 20), Some(0)),
+            "one line that is missing hides nothing else"
+        );
         assert_eq!(usage("nonsense", status), None);
     }
 
     #[test]
-    fn affinities_and_quotas_of_both_versions_are_read() {
-        assert_eq!(affinity("Name:\tx\nCpus_allowed:\t00000000,0000000f\nCpus_allowed_list:\t0-3\n"), Some(4));
-        assert_eq!((affinity("Cpus_allowed:\t0\n"), affinity("")), (None, None));
+    fn quotas_of_both_versions_are_read() {
         assert_eq!((quota_v2("60000 100000\n"), quota_v2("max 100000\n"), quota_v2("")), (Some(0.6), None, None));
         assert_eq!((quota_v1("150000\n", "100000\n"), quota_v1("-1\n", "100000\n")), (Some(1.5), None));
         let groups = "12:memory:/a\n4:cpu,cpuacct:/b/c\n0::/d\n";
@@ -130,9 +133,17 @@ mod tests {
         assert_eq!(group(groups, "cpuset"), None);
     }
 
+    /// How many processors the machine has at the moment: `0-3,6`.
+    fn online() -> u32 {
+        let text = fs::read_to_string("/sys/devices/system/cpu/online").unwrap();
+        let span = |part: &str| part.split_once('-').map_or(1, |(from, to)| to.parse::<u32>().unwrap() - from.parse::<u32>().unwrap() + 1);
+        text.trim().split(',').map(span).sum()
+    }
+
     #[test]
     fn this_process_is_known_to_itself() {
         assert!(usage_of(std::process::id()).is_some_and(|usage| usage.resident_bytes > 0));
+        assert!((1..=online()).contains(&processors()), "{} of {}", processors(), online());
         assert!((0.01..=4096.0).contains(&cores()) && memory() > 1 << 20, "{} {}", cores(), memory());
     }
 }

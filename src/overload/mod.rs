@@ -29,8 +29,10 @@ pub const PERIOD: Duration = Duration::from_millis(250);
 /// What a process has to do with, since it was looked at before.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Load {
-    /// Processor time used, as a share of what this process may use: 0–1.
-    pub cpu: f64,
+    /// Processor time used, as a share of what this process may use: 0–1. `None`: the system does not say.
+    pub cpu: Option<f64>,
+    /// Processors that it may use.
+    pub cores: f64,
     /// Ticks of canvases and of mixes.
     pub pictures: Ticks,
     pub sounds: Ticks,

@@ -16,6 +16,14 @@ impl Ticks {
     }
 }
 
+impl std::ops::Add for Ticks {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { due: self.due + other.due, late: self.late + other.late }
+    }
+}
+
 /// Counts the ticks of many; shared between the threads that tick and whoever looks.
 #[derive(Debug, Default)]
 pub struct Punctuality {
@@ -29,8 +37,15 @@ impl Punctuality {
         self.late.fetch_add(u64::from(late), Ordering::Relaxed);
     }
 
-    /// What was counted since it was asked for before.
+    /// So many ticks were skipped.
+    pub fn skip(&self, ticks: u64) {
+        self.due.fetch_add(ticks, Ordering::Relaxed);
+        self.late.fetch_add(ticks, Ordering::Relaxed);
+    }
+
+    /// What was counted since it was asked for before; never more late than due, though the two are not read at one instant.
     pub fn take(&self) -> Ticks {
-        Ticks { due: self.due.swap(0, Ordering::Relaxed), late: self.late.swap(0, Ordering::Relaxed) }
+        let due = self.due.swap(0, Ordering::Relaxed);
+        Ticks { due, late: self.late.swap(0, Ordering::Relaxed).min(due) }
     }
 }

@@ -217,6 +217,7 @@ pub(super) fn derive(room: &Room) -> Plan {
         let scene = arrange(room, &wish.content, before);
         want(room, &scene, &mut plan.wanted);
         let mut renditions = BTreeMap::new();
+        let fps = room.pace(&scene, wish.content.canvas.fps);
         let forwarded = room.forwarded(id, &scene);
         for (watcher, codec) in wish.watchers {
             if let Watcher::Participant(participant) = watcher {
@@ -243,7 +244,7 @@ pub(super) fn derive(room: &Room) -> Plan {
             match watcher {
                 Watcher::Participant(participant) => {
                     plan.feeds.insert(participant, id);
-                    if rung.pace == Pace::Halved {
+                    if rung.pace == Pace::Halved && !is_halved_already(key, fps) {
                         plan.halved.insert(participant);
                         plan.layered.insert(id);
                     }
@@ -263,13 +264,17 @@ pub(super) fn derive(room: &Room) -> Plan {
             want(room, &scene, &mut composed);
         }
         plan.names.extend(wish.names.into_iter().map(|name| (name, id)));
-        let fps = room.pace(&scene, wish.content.canvas.fps);
         plan.canvases.insert(id, CanvasPlan { content: Arc::new(wish.content), scene, renditions, fps });
     }
     plan.untouched = plan.passes.keys().filter(|track| !composed.contains_key(track)).copied().collect();
     plan.aims = room.members.iter().filter(|member| member.tier.aim() > 0).map(|member| (member.id, member.tier.aim())).collect();
     plan.sound = mixes::derive(room);
     plan
+}
+
+/// Whether so few pictures are made that all of them fit where every second one of the full rate would. VP8 gives fewer pictures more bits each.
+fn is_halved_already(key: RenditionKey, fps: u32) -> bool {
+    key.codec == VideoCodec::H264 && fps * 2 <= key.fps
 }
 
 /// Feeds a participant with a sender's pictures as they come, where these are all that there is to see.

@@ -46,26 +46,34 @@ struct Gauge {
 impl Gauge {
     /// What the load has been since it was read before. Where the system does not say, ticks alone count.
     fn read(&mut self, now: Instant) -> Load {
-        let usage = host::usage_of(std::process::id()).unwrap_or_default();
-        let (at, used) = self.before.replace((now, usage.cpu)).unwrap_or((now, usage.cpu));
-        let had = now.saturating_duration_since(at).as_secs_f64() * host::cores();
+        let (usage, cores) = (host::usage_of(std::process::id()), host::cores());
+        let used = usage.map(|usage| (now, usage.cpu));
+        let before = std::mem::replace(&mut self.before, used);
         Load {
-            cpu: if had > 0.0 { (usage.cpu.saturating_sub(used).as_secs_f64() / had).min(1.0) } else { 0.0 },
+            cpu: before.zip(used).and_then(|(before, used)| share(before, used, cores)),
+            cores,
             pictures: self.pictures.take(),
             sounds: self.sounds.take(),
-            memory_bytes: usage.resident_bytes,
+            memory_bytes: usage.map_or(0, |usage| usage.resident_bytes),
             memory_limit_bytes: self.settings.memory_bytes.unwrap_or_else(host::memory),
         }
     }
 }
 
+/// The share of so many processors that was used from one look to the next; `None`: no time has passed.
+fn share(before: (Instant, Duration), now: (Instant, Duration), cores: f64) -> Option<f64> {
+    let had = now.0.saturating_duration_since(before.0).as_secs_f64() * cores;
+    (had > 0.0).then(|| (now.1.saturating_sub(before.1).as_secs_f64() / had).min(1.0))
+}
+
 /// One line for each change, and the figures.
 fn tell(before: &Status, now: &Status) {
     metrics::gauge!("mixdown_governor_step").set(f64::from(now.step.number()));
-    metrics::gauge!("mixdown_processor_used_ratio").set(now.load.cpu);
+    metrics::gauge!("mixdown_processor_used_ratio").set(now.load.cpu.unwrap_or(f64::NAN));
     metrics::gauge!("mixdown_admission_closed").set(f64::from(u8::from(now.refusal.is_some())));
     let percent = |share: f64| (share * 100.0).round();
-    let (cpu, pictures, sounds) = (percent(now.load.cpu), percent(now.load.pictures.lateness()), percent(now.load.sounds.lateness()));
+    let cpu = now.load.cpu.map(|cpu| percent(cpu));
+    let (pictures, sounds) = (percent(now.load.pictures.lateness()), percent(now.load.sounds.lateness()));
     if now.step > before.step {
         metrics::counter!("mixdown_governor_changes_total", "direction" => "down").increment(1);
         tracing::warn!(
@@ -88,5 +96,18 @@ fn tell(before: &Status, now: &Status) {
         (None, Some(refusal)) => tracing::warn!("newcomers are refused: {refusal}; {REMEDY}"),
         (Some(_), None) => tracing::info!("newcomers are welcome again"),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_is_a_share_of_what_there_is_and_unknown_where_no_time_has_passed() {
+        let (at, ms) = (clock::now(), Duration::from_millis);
+        assert_eq!(share((at, ms(100)), (at + ms(250), ms(350)), 2.0), Some(0.5));
+        assert_eq!(share((at, ms(100)), (at + ms(250), ms(900)), 2.0), Some(1.0), "of a quota that has been made smaller");
+        assert_eq!(share((at, ms(100)), (at, ms(100)), 2.0), None);
     }
 }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use mixdown::overload::host::usage_of;
 use mixdown::overload::{Refusal, Status};
+use mixdown::runtime::clock::now;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -54,6 +55,9 @@ async fn f3_an_overloaded_server_refuses_newcomers_and_who_is_there_goes_on() {
         let reply = world.send(server(Method::POST, path).json(body)).await;
         assert_eq!((reply.status, reply.problem().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "overloaded"), "{path}");
     }
+    let to = format!("{}/transfer", ann.header("location"));
+    let reply = world.send(server(Method::POST, &to).json(r#"{"room": "another"}"#)).await;
+    assert_eq!(reply.problem(), "overloaded", "who is sent to a room that takes nobody is in none");
     let reply = world.send(server(Method::POST, "/v1/rooms/standup/recordings").json("{}")).await;
     assert_eq!(reply.problem(), "conflict", "asked, and not refused: what is recorded as it is watched costs next to nothing");
 
@@ -68,7 +72,7 @@ async fn f3_an_overloaded_server_refuses_newcomers_and_who_is_there_goes_on() {
     assert_eq!(world.send(server(Method::PUT, "/v1/rooms/standup").json("{}")).await.status, StatusCode::OK);
     assert_eq!(join("/v1/rooms/standup/participants", "ann").await.status, StatusCode::CREATED, "takes their own place again");
 
-    assert_eq!(world.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.get("/readyz").await.status, StatusCode::OK, "a balancer goes on serving who is there");
     assert_eq!(world.get("/healthz").await.status, StatusCode::OK);
     let node = world.send(server(Method::GET, "/v1/node").empty()).await.json();
     assert_eq!((&node["state"], &node["refuses"], &node["effect"]), (&"overloaded".into(), &"processor".into(), &"whole".into()));
@@ -166,14 +170,21 @@ fn f2_a_server_with_too_little_processor_time_gives_up_pictures_and_no_sound() {
     let (before, node) = (used(), || serde_json::from_str::<Value>(&server.ask("GET", "/v1/node", "")).expect("JSON"));
     pause(2000);
     let needs = (used() - before) / 2.0;
-    assert_eq!(node()["step"], 0, "{}", node());
+    // A machine that is busy with other things may have it on a step already.
+    let first = node()["step"].as_u64().expect("a number");
     group.allow(needs / OVERLOAD).expect("a quota");
-    let states: Vec<Value> = (0..36).map(|_| (pause(250), node()).1).collect();
-    let steps: Vec<u64> = states.iter().filter_map(|state| state["step"].as_u64()).collect();
+    let begun = now();
+    let asked = || (pause(250), node(), now().saturating_duration_since(begun));
+    let states = std::iter::repeat_with(asked).map(|(_, state, at)| (at, state)).take_while(|(at, _)| *at < Duration::from_secs(8));
+    let states: Vec<(Duration, Value)> = states.collect();
+    let since = |ms| states.iter().filter(move |(at, _)| *at >= Duration::from_millis(ms));
+    let step = |(_, state): &(Duration, Value)| state["step"].as_u64().expect("a number");
+    let steps: Vec<u64> = states.iter().map(step).collect();
     println!("{needs:.0} ms per second are needed, {:.0} are there: {steps:?}", needs / OVERLOAD);
     assert!(steps.is_sorted() && steps.windows(2).all(|pair| pair[1] - pair[0] <= 1), "one after the other: {steps:?}");
-    assert!(steps[4..].iter().all(|step| *step >= 1), "within a second: {steps:?}");
-    let late: f64 = states[24..].iter().filter_map(|state| state["late_sound_ticks_percent"].as_f64()).sum::<f64>() / 12.0;
+    assert!(since(1500).all(|state| step(state) > first.min(6)), "decided within a second, and told: {first}, {steps:?}");
+    let late: Vec<f64> = since(5000).filter_map(|(_, state)| state["late_sound_ticks_percent"].as_f64()).collect();
+    let late = late.iter().sum::<f64>() / late.len().max(1) as f64;
     println!("of sound {late:.1} % come late in the end");
-    assert!(late < 5.0, "sound comes in time once pictures have given way: {:?}", &states[24..]);
+    assert!(late < 5.0, "sound comes in time once pictures have given way: {:?}", since(5000).collect::<Vec<_>>());
 }

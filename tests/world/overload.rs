@@ -44,7 +44,7 @@ impl Processor {
             let whole = 1280.0 * 720.0 * 30.0 * (2 * PERIOD).as_secs_f64();
             let wanted = demand * pixels as f64 / whole;
             let pictures = Ticks { due: 100, late: ((1.0 - 1.0 / wanted).max(0.0) * 100.0) as u64 };
-            let status = self.guard.handle(Load { cpu: wanted.min(1.0), pictures, ..Load::default() }, world.now);
+            let status = self.guard.handle(Load { cpu: Some(wanted.min(1.0)), pictures, ..Load::default() }, world.now);
             if self.moves.last().map_or(Step::Whole, |(_, step)| *step) != status.step {
                 self.moves.push((world.now, status.step));
                 degrade(world, status.step);

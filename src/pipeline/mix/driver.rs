@@ -99,17 +99,21 @@ impl Running {
     fn step(&mut self, now: Instant) -> Fate {
         let mut next = self.next.unwrap_or_else(|| self.cadence.next(now));
         if self.cadence.time(next) + GIVE_UP < now {
-            metrics::counter!("mixdown_mix_ticks_skipped_total").increment(self.cadence.next(now) - next);
-            next = self.cadence.next(now);
+            let skipped = self.cadence.next(now) - next;
+            metrics::counter!("mixdown_mix_ticks_skipped_total").increment(skipped);
+            self.punctuality.skip(skipped);
+            next += skipped;
         }
         while self.cadence.time(next) <= now {
             let (fate, spent) = measure(|| self.tick(now, next));
-            ledger::late(Beat::Audio, spent.done.saturating_duration_since(self.cadence.time(next)).saturating_sub(spent.took));
+            // Rooms before this one on the thread have taken their time since `now`.
+            let late = (spent.done - spent.took).max(now).saturating_duration_since(self.cadence.time(next));
+            ledger::late(Beat::Audio, late);
             self.bill.charge(ledger::Stage::Mix, &spent);
             if fate == Fate::Ends {
                 return fate;
             }
-            self.punctuality.note(now > self.cadence.time(next) + LATE);
+            self.punctuality.note(late > LATE);
             next += 1;
         }
         self.next = Some(next);
@@ -260,6 +264,8 @@ mod tests {
         assert_eq!((ticks.due, ticks.late), (21, 19), "the first and the last were in time");
         assert_eq!(*world.times.lock().unwrap(), (0..=20).collect::<Vec<u64>>());
         let next = worker.step(epoch + ms(30_000));
+        let ticks = worker.rooms[0].punctuality.take();
+        assert_eq!((ticks.due, ticks.late), (1480, 1479), "what is skipped is late");
         worker.step(next);
         assert_eq!(world.times.lock().unwrap()[21..], [1500, 1501], "media time goes on with the clock");
     }

@@ -131,6 +131,19 @@ fn a_seat_with_a_rate_keeps_it_until_there_is_no_video() {
 }
 
 #[test]
+fn where_few_pictures_are_made_anyway_a_thin_link_gets_all_of_them() {
+    let (mut room, _) = linked(&[4_000_000, 220_000]);
+    let halved = BTreeSet::from([ParticipantId(2)]);
+    assert_eq!(room.plan().halved, halved);
+    degrade(&mut room, Step::Fps25);
+    assert_eq!(room.plan().halved, halved);
+    degrade(&mut room, Step::Fps10);
+    assert!(room.plan().halved.is_empty() && room.plan().layered.is_empty(), "not 5 per second");
+    degrade(&mut room, Step::Whole);
+    assert_eq!(room.plan().halved, halved);
+}
+
+#[test]
 fn a_picture_that_is_forwarded_is_no_load_and_stays_so() {
     let mut tier = tiers::Tier::default();
     let follow = |tier: &mut tiers::Tier, step| {

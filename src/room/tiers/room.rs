@@ -9,8 +9,11 @@ use mixdown_layouts::scene::TileSource;
 use mixdown_layouts::{Scene, Tile};
 use std::time::Instant;
 
-/// Whether most of a scene is a shared screen.
+/// Whether most of a scene is a shared screen, and nobody beside it is promised a rate: signs are not read at five pictures per second, so size goes first.
 pub(in crate::room) fn is_screen(scene: &Scene) -> bool {
+    if scene.tiles.iter().any(|tile| tile.min_fps > 0 && tile.source.is_some()) {
+        return false;
+    }
     let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
     let most = |tile: &Tile| {
         tile.kind == TileSource::Screen && area(tile.rect.width, tile.rect.height) * 2 > area(scene.canvas.width, scene.canvas.height)
@@ -89,5 +92,25 @@ impl Room {
                 member.tier.follow(&canvas, hd_bps, member.screen, wishes);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mixdown_codecs::Size;
+    use mixdown_layouts::Rect;
+
+    #[test]
+    fn a_screen_beside_somebody_with_a_promised_rate_gives_up_size_before_motion() {
+        let tile = |n, rect| Tile::plain(n, rect);
+        let screen = Tile { kind: TileSource::Screen, ..tile(1, Rect::new(0, 0, 1000, 720)) };
+        let scene =
+            |min_fps| Scene::plain(Size::new(1280, 720), vec![screen.clone(), Tile { min_fps, ..tile(2, Rect::new(1000, 0, 280, 720)) }]);
+        assert!(is_screen(&scene(0)));
+        assert!(!is_screen(&scene(25)));
+        let mut away = scene(25);
+        away.tiles[1].source = None;
+        assert!(is_screen(&away), "an avatar needs no rate");
     }
 }
