@@ -88,11 +88,26 @@ impl Bench {
     }
 
     fn open(&mut self) {
+        self.open_view(30);
+        self.open_rendition(RENDITION, 30);
+    }
+
+    fn open_view(&mut self, fps: u32) {
         let scene = self.scene();
-        self.video.open_view(VIEW, 30, &scene);
+        self.video.open_view(VIEW, fps, &scene);
         self.video.set_scene(VIEW, scene, &[self.track]);
-        let key = RenditionKey { codec: VideoCodec::Vp8, size: CANVAS, fps: 30, bitrate_bps: 300_000, screen: false };
-        self.video.open_rendition(VIEW, RENDITION, key, false);
+    }
+
+    fn open_rendition(&mut self, id: RenditionId, fps: u32) {
+        let key = RenditionKey { codec: VideoCodec::Vp8, size: CANVAS, fps, bitrate_bps: 300_000, screen: false };
+        self.video.open_rendition(VIEW, id, key, false);
+    }
+
+    /// Pictures that come within a time.
+    fn count(&mut self, time: Duration) -> usize {
+        let before = self.pictures().len();
+        self.run(time);
+        self.pictures().len() - before
     }
 
     fn picture(&mut self, intra: Intra) -> VideoIn {
@@ -152,15 +167,40 @@ fn a_view_ticks_at_its_rate_and_its_rtp_time_follows_the_ticks() {
     assert!(pictures.windows(2).all(|pair| pair[1].rtp_time - pair[0].rtp_time == 3000));
 }
 
+/// Receivers ask for a keyframe after a second without a picture.
 #[test]
-fn a_canvas_that_stands_still_is_hardly_encoded() {
+fn a_canvas_that_stands_still_is_encoded_once_a_second_whatever_its_rates_and_whenever_it_came_to_rest() {
+    for (canvas, paced, rendition) in [(30, 30, 30), (30, 30, 15), (30, 30, 10), (30, 30, 5), (10, 10, 10), (30, 10, 30), (30, 10, 15)] {
+        for phase in 0..6 {
+            let mut bench = Bench::new();
+            bench.open_view(canvas);
+            bench.video.pace_view(VIEW, paced);
+            bench.run(Duration::from_secs(phase) / paced);
+            bench.open_rendition(RENDITION, rendition);
+            bench.run(Duration::from_secs(4));
+            let idle = bench.count(Duration::from_secs(10));
+            assert!(
+                (8..=12).contains(&idle),
+                "{canvas} fps paced to {paced}, {rendition} of them, from tick {phase} on: {idle} in ten seconds"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_canvas_that_stands_still_is_not_coded_anew_for_a_scene_that_it_shows_but_is_for_a_rendition_that_is_opened() {
     let mut bench = Bench::new();
     bench.open();
-    bench.run(Duration::from_secs(2));
-    let settled = bench.pictures().len();
-    bench.run(Duration::from_secs(10));
-    let idle = bench.pictures().len() - settled;
-    assert!((8..=12).contains(&idle), "{idle} in ten seconds");
+    bench.run(Duration::from_secs(3));
+    let scene = bench.scene();
+    bench.video.set_scene(VIEW, scene, &[bench.track]);
+    let again = bench.count(Duration::from_secs(1));
+    assert!(again <= 2, "{again} pictures because the scene was told again");
+    bench.open_rendition(RenditionId(2), 30);
+    let begins = bench.count(Duration::from_secs(1));
+    assert!((29..=33).contains(&begins), "{begins} pictures in the first second of a rendition");
+    let rests = bench.count(Duration::from_secs(5));
+    assert!(rests <= 14, "{rests} pictures of two renditions that rest");
 }
 
 #[test]

@@ -22,10 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// After this many ticks without a change (the picture has then reached its quality) …
-const SETTLED: u32 = 30;
-/// … only every so many ticks are encoded, so that receivers see that the stream lives.
-const IDLE_EVERY: u32 = 30;
 /// The longest that a snapshot waits for pictures that are still missing.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -99,6 +95,7 @@ pub struct View {
     renditions: Vec<Rendition>,
     sizes: Sizes,
     snapshots: Vec<(Instant, SnapshotReply)>,
+    /// Ticks since something was painted.
     unchanged: u32,
     /// When the pictures arrived that this tick shows first.
     fresh_pictures: Vec<Instant>,
@@ -153,9 +150,8 @@ impl View {
             self.parts.watch.event(StageEvent::SceneShown { canvas: self.parts.id, scene, rtp_time });
         }
         self.answer_snapshots(now);
-        let idle = self.unchanged > SETTLED && !self.unchanged.is_multiple_of(IDLE_EVERY);
-        let cadence = &self.parts.cadence;
-        self.encode(&Tick { n, fps: cadence.ticks_per_second(), idle, now, rtp_time, time_ms, wallclock: cadence.time(n) });
+        let (cadence, unchanged) = (&self.parts.cadence, self.unchanged);
+        self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: cadence.time(n) });
     }
 
     /// Paints what has changed.
@@ -196,8 +192,9 @@ impl View {
             if let Some(picture) = picture.filter(|_| rendition.due) {
                 let ((), spent) = pool.measure(|| rendition.encode(picture, tick, outlet));
                 if let Some(spent) = spent {
-                    rendition.account.cpu(spent.cpu);
+                    // In this order: no rendition has cost more than the room.
                     bill.charge(ledger::Stage::Encode, &spent);
+                    rendition.account.cpu(spent.cpu);
                 }
             }
         });
@@ -245,7 +242,6 @@ impl View {
         self.leaving.append(&mut before);
         self.next = Some(scene);
         self.fresh = true;
-        self.unchanged = 0;
     }
 
     fn rendition(&mut self, id: RenditionId, change: impl FnOnce(&mut Rendition)) {
