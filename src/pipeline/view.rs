@@ -223,7 +223,9 @@ impl View {
             }
             let shown = latest.filter(|_| rung.show);
             let before = visible.shown.as_ref().map(|shown| shown.sequence);
-            self.fresh_pictures.extend(shown.as_ref().filter(|shown| before != Some(shown.sequence)).map(|shown| shown.received));
+            // The first one that is seen of somebody may have been there for long.
+            let is_next = |shown: &&Shown| before.is_some_and(|before| before != shown.sequence);
+            self.fresh_pictures.extend(shown.as_ref().filter(is_next).map(|shown| shown.received));
             visible.shown = shown;
         }
     }
