@@ -1,11 +1,12 @@
 //! The video stages together, on virtual time, with real codecs and nobody else.
 
-use super::pool::Pool;
+use super::decode::Decode;
+use super::pool::{Pool, Stage as _};
 use super::ticker::{self, Schedule};
 use super::video::{Shared, Video};
 use super::{Outlet, StageEvent, Watch};
 use crate::ids::{CanvasId, ParticipantId, RenditionId, Source, TrackId};
-use crate::ledger::{Bill, Stage};
+use crate::ledger::{Bill, Spent, Stage};
 use crate::media::{AudioOut, Orientation, VideoIn, VideoOut};
 use crate::room::member::source_id;
 use crate::room::plan::RenditionKey;
@@ -327,4 +328,54 @@ fn what_each_stage_and_each_encode_takes_is_charged_on_workers_and_nothing_is_on
         }
         assert!(cpu <= bench.bill.get(Stage::Encode));
     }
+}
+
+/// A picture that somebody else has seen for a while says nothing of how long pictures take.
+#[test]
+fn the_time_that_a_picture_takes_is_not_noted_for_one_that_was_there_when_its_sender_came_into_the_view() {
+    let noted = || {
+        let text = crate::ledger::render(Duration::ZERO);
+        let count = text.lines().find_map(|line| line.strip_prefix("mixdown_picture_seconds_count "));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    let mut bench = Bench::on(Pool::threads(1).unwrap());
+    let [camera, _] = bench.video.open_tracks(bench.track.participant);
+    bench.video.set_visible(bench.track, true);
+    let picture = bench.picture(Intra::Force);
+    camera.push(picture);
+    let is_decoded = |bench: &Bench| bench.recorder.events.lock().unwrap().iter().any(|e| matches!(e, StageEvent::TrackSize { .. }));
+    while !is_decoded(&bench) {
+        std::thread::yield_now();
+    }
+    bench.open();
+    for pictures in 1..=3 {
+        while bench.pictures().len() < pictures {
+            bench.run(Duration::from_millis(34));
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(noted(), 0);
+    let picture = bench.picture(Intra::Auto);
+    camera.push(picture);
+    while noted() == 0 {
+        bench.run(Duration::from_millis(34));
+        std::thread::yield_now();
+    }
+    assert_eq!(noted(), 1);
+}
+
+/// Where the machine has too much to do, everybody's pictures take long.
+#[test]
+fn a_sender_whose_pictures_wait_for_a_core_is_not_given_up_and_one_whose_pictures_take_it_is() {
+    let bench = Bench::new();
+    let recorder = &bench.recorder;
+    let (outlet, watch) = (Arc::clone(recorder) as Arc<dyn Outlet>, Arc::clone(recorder) as Arc<dyn Watch>);
+    let mut decode = Decode::new(bench.track, gate::Limits::default(), Arc::default(), Arc::default(), outlet, watch, Arc::default());
+    let (short, long) = (Duration::from_millis(5), Duration::from_millis(600));
+    for n in 0..100 {
+        decode.spent(&Spent { cpu: short, took: long, done: bench.now + long * n });
+    }
+    assert!(bench.recorder.events.lock().unwrap().is_empty());
+    decode.spent(&Spent { cpu: long, took: long, done: bench.now + long * 100 });
+    assert!(matches!(bench.recorder.events.lock().unwrap()[..], [StageEvent::TrackQuarantined { reason: "too_slow", .. }]));
 }
