@@ -379,3 +379,15 @@ fn a_sender_whose_pictures_wait_for_a_core_is_not_given_up_and_one_whose_picture
     decode.spent(&Spent { cpu: long, took: long, done: bench.now + long * 100 });
     assert!(matches!(bench.recorder.events.lock().unwrap()[..], [StageEvent::TrackQuarantined { reason: "too_slow", .. }]));
 }
+
+#[test]
+fn a_view_that_nobody_sees_is_charged_and_is_no_picture_that_was_composed() {
+    let mut bench = Bench::on(Pool::threads(1).unwrap());
+    bench.open_view(30);
+    while bench.bill.get(Stage::Compose).is_zero() {
+        bench.run(Duration::from_millis(34));
+        std::thread::yield_now();
+    }
+    let text = crate::ledger::render(Duration::ZERO);
+    assert!(text.contains("mixdown_stage_seconds_count{stage=\"compose\"} 0\n"), "{text}");
+}

@@ -133,8 +133,10 @@ impl View {
             ledger::late(Beat::Video, begun.saturating_duration_since(self.parts.cadence.time(n)));
         }
         let (damage, spent) = pool.measure(|| self.draw(now, time_ms));
-        if let Some(spent) = spent {
-            self.parts.bill.charge(ledger::Stage::Compose, &spent);
+        match spent {
+            Some(spent) if self.is_seen() => self.parts.bill.charge(ledger::Stage::Compose, &spent),
+            Some(spent) => self.parts.bill.cpu(ledger::Stage::Compose, spent.cpu),
+            None => {}
         }
         let Some(motion) = &self.motion else { return };
         let (scene, resting) = (Arc::clone(motion.target()), !motion.is_moving());
@@ -154,10 +156,14 @@ impl View {
         self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: cadence.time(n) });
     }
 
+    /// Nobody looks where everybody is sent pictures as they come.
+    fn is_seen(&self) -> bool {
+        !self.renditions.is_empty() || !self.snapshots.is_empty()
+    }
+
     /// Paints what has changed.
     fn draw(&mut self, now: Instant, time_ms: u64) -> Damage {
-        // Nobody looks where everybody is sent pictures as they come.
-        let seen = !self.renditions.is_empty() || !self.snapshots.is_empty();
+        let seen = self.is_seen();
         if seen {
             self.look(now);
         }
