@@ -154,6 +154,11 @@ impl Thread {
             (self.cpu, self.due) = (cpu, Some(now + Self::EVERY));
         }
     }
+
+    /// When it ends. `cpu`: as in [`Self::note`].
+    pub fn end(self, cpu: Duration) {
+        charge(self.stage, cpu.saturating_sub(self.cpu));
+    }
 }
 
 /// Upper bounds of the histograms' buckets, in microseconds; beyond is one more.
@@ -218,7 +223,7 @@ pub fn picture(took: Duration) {
     PROCESS.picture.note(took);
 }
 
-/// How long a worker was not asleep.
+/// How long a worker was not asleep: at work, or waiting for those who help it. What these do is in no worker's account.
 pub fn busy(worker: usize, time: Duration) {
     let worker = worker.min(MOST_WORKERS - 1);
     PROCESS.workers.fetch_max(worker + 1, Relaxed);
@@ -248,7 +253,12 @@ impl Process {
         for (stage, time) in stages.chain([("other", other)]) {
             line(text, format_args!("mixdown_cpu_seconds_total{{stage=\"{stage}\"}} {}", time.as_secs_f64()));
         }
-        head(text, "mixdown_worker_busy_seconds_total", "counter", "How long each worker was not asleep.");
+        head(
+            text,
+            "mixdown_worker_busy_seconds_total",
+            "counter",
+            "How long each worker was busy, waiting for helpers included; what these do is not.",
+        );
         for (worker, busy) in self.busy.iter().enumerate().take(self.workers.load(Relaxed)) {
             line(text, format_args!("mixdown_worker_busy_seconds_total{{worker=\"{worker}\"}} {}", busy.get().as_secs_f64()));
         }
@@ -329,6 +339,8 @@ mod tests {
         }
         assert_eq!(reads, 10);
         assert_eq!(PROCESS.cpu[Stage::Network as usize].get(), ms(450));
+        thread.end(ms(520));
+        assert_eq!(PROCESS.cpu[Stage::Network as usize].get(), ms(520), "nothing of it is left out");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use serde::Serialize;
 pub struct Evidence {
     /// Pictures were sent.
     pub video: bool,
+    /// None are, and nobody talks: the canvas rests.
+    pub rests: bool,
     /// Frame rate of the slowest and the fastest viewer.
     pub fps: Option<(f64, f64)>,
     /// Share of ticks without a picture, of the worst viewer or as the server counts, in percent.
@@ -48,6 +50,8 @@ const FPS: f64 = 30.0;
 const MISSED: f64 = 0.5;
 const SKEW_MS: f64 = 40.0;
 const WORSE_DB: f64 = 0.3;
+/// Pictures per second of a canvas that rests.
+const AT_REST: f64 = 0.8;
 /// Whoever talks beeps once a second; a mix of many may hide some.
 const BEEPS: f64 = 0.5;
 
@@ -87,6 +91,10 @@ pub fn judge(evidence: &Evidence) -> Vec<Guard> {
             Err(why) => Guard::without("A/V skew", "≤ 40 ms", why),
         });
     } else {
+        if evidence.rests {
+            let fps = evidence.fps.map(|(low, _)| low);
+            guards.push(Guard::of("pictures per second at rest", "≥ 0.8", fps, |fps| fps >= AT_REST));
+        }
         // With pictures, no skew can be read of what is not heard.
         guards.push(match &evidence.beeps {
             Ok(beeps) => Guard::of("beeps heard per second", "≥ 0.5", Some(*beeps), |beeps| beeps >= BEEPS),
@@ -126,6 +134,7 @@ mod tests {
     fn good() -> Evidence {
         Evidence {
             video: true,
+            rests: false,
             fps: Some((29.9, 30.05)),
             missed: Some(0.1),
             audio_gaps: Some(0.0),
@@ -162,6 +171,11 @@ mod tests {
         let notes: Vec<_> = guards.iter().filter(|guard| guard.held.is_none()).map(|guard| guard.note.as_str()).collect();
         assert_eq!(notes, ["ffmpeg is not installed", "nobody talks"]);
         assert!(guards[2].to_string().contains("unchecked (ffmpeg is not installed)"));
+        let idle = Evidence { video: false, rests: true, beeps: Err(unchecked("nobody talks")), ..good() };
+        for (fps, held) in [(Some((0.81, 1.1)), true), (Some((0.79, 1.1)), false), (None, false)] {
+            let guards = judge(&Evidence { fps, ..idle.clone() });
+            assert_eq!((guards[0].name, guards[0].held), ("pictures per second at rest", Some(held)), "{fps:?}");
+        }
         let sound = judge(&Evidence { video: false, ..good() });
         assert_eq!(sound.iter().map(|guard| guard.name).collect::<Vec<_>>(), ["beeps heard per second", "audio packets missing"]);
         assert!(

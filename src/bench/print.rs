@@ -193,6 +193,7 @@ mod tests {
     fn a_run(fps: f64) -> Run {
         let evidence = Evidence {
             video: true,
+            rests: false,
             fps: Some((fps, fps)),
             missed: Some(0.0),
             audio_gaps: Some(0.0),

@@ -326,6 +326,7 @@ fn evidence(setup: &Setup, m: &Measured, psnr: Result<(f64, f64), Why>) -> Evide
     let (skew, beeps) = read(setup, m);
     Evidence {
         video: setup.sends_video(),
+        rests: setup.idle,
         fps: extreme(f64::min).zip(extreme(f64::max)),
         missed: unseen.map(|unseen| unseen.max(m.cost.missed.unwrap_or(0.0))),
         audio_gaps: (gaps.len() == expected).then(|| gaps.iter().copied().max().unwrap_or(0) as f64),

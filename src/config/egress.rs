@@ -27,7 +27,7 @@ pub struct Egress {
     pub hls_window_ms: u64,
     /// Memory for the segments of all HLS streams together.
     pub hls_bytes: u64,
-    /// Bytes of a segment that has not ended; one that is larger is let go.
+    /// Bytes of a segment that has not ended, whatever its bitrate; one that is larger is let go.
     pub hls_segment_bytes: u64,
     /// Stills come no more often.
     pub images_min_interval_ms: u64,

@@ -82,27 +82,21 @@ async fn hls(work: &Work, output: &Output) -> Reason {
             while let Some(out) = mux.poll_output() {
                 let Some(mut window) = output.window() else { return Reason::InternalError };
                 let taken = match out {
-                    mux::Output::Head(bytes) => {
-                        window.head(bytes, wall);
-                        Taken::Open
-                    }
+                    mux::Output::Head(bytes) => window.head(bytes, wall),
                     mux::Output::Fragment(fragment) => window.fragment(fragment),
                     mux::Output::Broken => {
                         output.edge.break_off();
-                        Taken::Open
+                        Taken::default()
                     }
                 };
                 drop(window);
-                match taken {
-                    Taken::Open => {}
-                    Taken::Listed => {
-                        output.listed();
-                        up(work, output);
-                    }
-                    Taken::Dropped => {
-                        mux = Mux::new(longest);
-                        output.edge.break_off();
-                    }
+                if taken.listed {
+                    output.listed();
+                    up(work, output);
+                }
+                if taken.dropped {
+                    mux = Mux::new(longest);
+                    output.edge.break_off();
                 }
             }
         }

@@ -92,15 +92,13 @@ impl Open {
     }
 }
 
-/// What has become of a fragment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// Its segment grows.
-    Open,
+/// What has come of a part of the stream; one may do both.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
     /// A segment has come to the playlist.
-    Listed,
-    /// Its segment was too long or too large, and is let go: begin another stream.
-    Dropped,
+    pub listed: bool,
+    /// The segment that it belongs to was too long or too large, and is let go: begin another stream.
+    pub dropped: bool,
 }
 
 /// See the module.
@@ -136,12 +134,13 @@ impl Window {
     }
 
     /// Another stream begins, at `wall`.
-    pub fn head(&mut self, bytes: Vec<u8>, wall: SystemTime) {
-        self.close();
+    pub fn head(&mut self, bytes: Vec<u8>, wall: SystemTime) -> Taken {
+        let listed = self.close();
         self.forget_unused_head();
         self.budget.take(bytes.len());
         self.heads.push_back(bytes.into());
         self.anchor = wall;
+        Taken { listed, dropped: false }
     }
 
     /// Takes the next part of the stream.
@@ -161,11 +160,7 @@ impl Window {
             }
             None => self.open = Some(Open { start: fragment.start, end: fragment.end, parts: vec![fragment.bytes] }),
         }
-        match () {
-            () if self.drop_endless() => Taken::Dropped,
-            () if listed => Taken::Listed,
-            () => Taken::Open,
-        }
+        Taken { listed, dropped: self.drop_endless() }
     }
 
     /// Lets go of the segment that grows where it has grown too much. False: it has not.
@@ -280,6 +275,10 @@ mod tests {
 
     const LIMITS: Limits = Limits { segment: Duration::from_secs(2), window: Duration::from_secs(20), open_bytes: 1000 };
 
+    const OPEN: Taken = Taken { listed: false, dropped: false };
+    const LISTED: Taken = Taken { listed: true, dropped: false };
+    const DROPPED: Taken = Taken { listed: false, dropped: true };
+
     fn window(most: u64) -> (Window, Arc<Budget>) {
         let budget = Budget::new(most);
         let mut window = Window::new(LIMITS, Arc::clone(&budget));
@@ -299,14 +298,25 @@ mod tests {
     #[test]
     fn a_segment_is_listed_when_the_next_has_begun() {
         let (mut window, _) = window(1 << 20);
-        assert!(window.fragment(part(0, 2100, true)) == Taken::Open && window.is_empty());
-        assert_eq!(window.fragment(part(2100, 4000, true)), Taken::Listed);
+        assert!(window.fragment(part(0, 2100, true)) == OPEN && window.is_empty());
+        assert_eq!(window.fragment(part(2100, 4000, true)), LISTED);
         assert_eq!(
             window.playlist(),
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init-0.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00Z\n#EXTINF:2.10000,\nsegment-0.m4s\n"
         );
         assert_eq!((window.init(0).unwrap(), window.segment(0).unwrap()), ("head".into(), "0;".into()));
         assert_eq!((window.init(1), window.segment(1)), (None, None), "the second one grows");
+    }
+
+    #[test]
+    fn what_lists_a_segment_and_what_lets_one_go_are_both_said() {
+        let (mut window, _) = window(1 << 20);
+        window.fragment(part(0, 2000, true));
+        let large = Fragment { bytes: vec![0; LIMITS.open_bytes + 1], ..part(2000, 4000, true) };
+        assert_eq!(window.fragment(large), Taken { listed: true, dropped: true });
+        window.head(b"next".to_vec(), SystemTime::UNIX_EPOCH);
+        window.fragment(part(0, 2000, true));
+        assert_eq!(window.head(b"last".to_vec(), SystemTime::UNIX_EPOCH), LISTED, "the end of a stream lists its last segment");
     }
 
     #[test]
@@ -356,11 +366,11 @@ mod tests {
             window.head(b"next".to_vec(), SystemTime::UNIX_EPOCH);
             // No keyframe but the first.
             let taken: Vec<_> = (0..4).map(|n| window.fragment(part(n * 2000, n * 2000 + 2000, n == 0))).collect();
-            assert_eq!(taken, [Taken::Open, Taken::Open, Taken::Open, Taken::Dropped], "{round}");
+            assert_eq!(taken, [OPEN, OPEN, OPEN, DROPPED], "{round}");
             window.head(b"next".to_vec(), SystemTime::UNIX_EPOCH);
             let large = Fragment { bytes: vec![0; 600], ..part(500, 1000, false) };
             window.fragment(part(0, 500, true));
-            assert_eq!((window.fragment(large.clone()), window.fragment(large)), (Taken::Open, Taken::Dropped), "{round}");
+            assert_eq!((window.fragment(large.clone()), window.fragment(large)), (OPEN, DROPPED), "{round}");
         }
         assert!(budget.used() < 100, "{} bytes are left of what is let go", budget.used());
         window.head(b"last".to_vec(), SystemTime::UNIX_EPOCH);

@@ -1,9 +1,10 @@
 //! What one sender's pictures may cost: a decode that takes half a second, or four seconds of work within five, is
-//! more than any picture that is allowed through needs. Knows no clock: it is told.
+//! more than any picture that is allowed through needs. Work is the processor's time: a picture that waits for a core, for the machine has too much to do, is not its
+//! sender's fault. Knows no clock: it is told.
 
 use std::time::{Duration, Instant};
 
-/// The longest that one picture may take.
+/// The most work for one picture.
 const ONE: Duration = Duration::from_millis(500);
 /// The most work within [`WINDOW`].
 const MOST: Duration = Duration::from_secs(4);
@@ -22,7 +23,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// One picture has cost `work` and was done at `now`. `Some`: too much, and for how long the sender rests.
+    /// One picture has cost `work`, of the processor, and was done at `now`. `Some`: too much, and for how long the sender rests.
     pub fn spent(&mut self, work: Duration, now: Instant) -> Option<Duration> {
         if self.since.is_none_or(|since| now >= since + WINDOW) {
             (self.since, self.spent) = (Some(now), Duration::ZERO);

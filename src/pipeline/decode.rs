@@ -224,7 +224,7 @@ impl Stage for Decode {
         } else {
             self.bill.cpu(ledger::Stage::Decode, spent.cpu);
         }
-        if let Some(rest) = self.cost.spent(spent.took, spent.done) {
+        if let Some(rest) = self.cost.spent(spent.cpu, spent.done) {
             self.quarantine(spent.done, rest, "too_slow");
         }
     }

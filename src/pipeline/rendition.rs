@@ -1,4 +1,5 @@
 //! One encode of a canvas: at the canvas's rate or half of it, or a keyframe every few seconds; its bitrate follows what it is told.
+//! Where nothing changes it is one picture a second.
 
 use super::Outlet;
 use super::keyframes::{Coalescer, Need};
@@ -13,6 +14,10 @@ use std::time::{Duration, Instant};
 
 /// Between two still pictures.
 const STILL_EVERY: Duration = Duration::from_secs(4);
+/// Ticks without a change after which a picture has reached its quality …
+const SETTLED: u32 = 30;
+/// … and how long it is then good for. Receivers ask for another after a second.
+const REST: Duration = Duration::from_millis(900);
 /// How long the first picture waits for senders' keyframes.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two that somebody waits for.
@@ -23,8 +28,8 @@ pub struct Tick {
     pub n: u64,
     /// Of the canvas.
     pub fps: u32,
-    /// Nothing has changed for a while, and this tick may be left out.
-    pub idle: bool,
+    /// Ticks before it since which the canvas is the same.
+    pub unchanged: u32,
     pub now: Instant,
     pub rtp_time: u64,
     pub time_ms: u64,
@@ -45,6 +50,9 @@ pub struct Rendition {
     layered: bool,
     has_layers: bool,
     still: Option<Instant>,
+    /// When the last picture was made, and ticks since it was opened.
+    last: Option<Instant>,
+    age: u32,
     /// Of the rendition's rate, the beat that a tick was encoded for.
     beat: Option<u64>,
     /// The first picture waits until the canvas is complete, but not for ever; and since when it has.
@@ -69,6 +77,8 @@ impl Rendition {
             layered,
             has_layers,
             still: None,
+            last: None,
+            age: 0,
             beat: None,
             patient,
             waits: None,
@@ -122,7 +132,10 @@ impl Rendition {
         let beat = |n: u64| n * u64::from(self.key.fps) / u64::from(tick.fps.max(1));
         let before = self.beat.replace(beat(tick.n)).or_else(|| Some(beat(tick.n.checked_sub(1)?)));
         let on_beat = self.key.fps >= tick.fps || before != Some(beat(tick.n));
-        on_beat && (!tick.idle || self.keyframes.next(tick.now) == Intra::Force)
+        self.age = self.age.saturating_add(1);
+        let settled = tick.unchanged.min(self.age) > SETTLED;
+        let rests = settled && self.last.is_some_and(|last| tick.now.saturating_duration_since(last) < REST);
+        on_beat && (!rests || self.keyframes.next(tick.now) == Intra::Force)
     }
 
     /// Encodes a picture of this rendition's size.
@@ -165,6 +178,7 @@ impl Rendition {
         };
         let coded = encoder.encode(picture, tick.time_ms, intra)?;
         let Some(coded) = coded else { return Ok(None) };
+        self.last = Some(tick.now);
         self.account.picture(coded.data.len());
         self.counters.encodes.increment(1);
         self.counters.bytes.increment(coded.data.len() as u64);
@@ -257,7 +271,7 @@ mod tests {
         fn tick(&mut self, n: u64) {
             let now = self.start + Duration::from_millis(n * 1000 / 30);
             let (rtp_time, time_ms) = (n * 3000, n * 1000 / 30);
-            let tick = Tick { n, fps: 30, idle: false, now, rtp_time, time_ms, wallclock: now };
+            let tick = Tick { n, fps: 30, unchanged: 0, now, rtp_time, time_ms, wallclock: now };
             if self.rendition.is_due(&tick) {
                 self.rendition.encode(&film(n), &tick, &self.taken);
             }

@@ -1,11 +1,12 @@
 //! The video stages together, on virtual time, with real codecs and nobody else.
 
-use super::pool::Pool;
+use super::decode::Decode;
+use super::pool::{Pool, Stage as _};
 use super::ticker::{self, Schedule};
 use super::video::{Shared, Video};
 use super::{Outlet, StageEvent, Watch};
 use crate::ids::{CanvasId, ParticipantId, RenditionId, Source, TrackId};
-use crate::ledger::{Bill, Stage};
+use crate::ledger::{Bill, Spent, Stage};
 use crate::media::{AudioOut, Orientation, VideoIn, VideoOut};
 use crate::room::member::source_id;
 use crate::room::plan::RenditionKey;
@@ -88,11 +89,26 @@ impl Bench {
     }
 
     fn open(&mut self) {
+        self.open_view(30);
+        self.open_rendition(RENDITION, 30);
+    }
+
+    fn open_view(&mut self, fps: u32) {
         let scene = self.scene();
-        self.video.open_view(VIEW, 30, &scene);
+        self.video.open_view(VIEW, fps, &scene);
         self.video.set_scene(VIEW, scene, &[self.track]);
-        let key = RenditionKey { codec: VideoCodec::Vp8, size: CANVAS, fps: 30, bitrate_bps: 300_000, screen: false };
-        self.video.open_rendition(VIEW, RENDITION, key, false);
+    }
+
+    fn open_rendition(&mut self, id: RenditionId, fps: u32) {
+        let key = RenditionKey { codec: VideoCodec::Vp8, size: CANVAS, fps, bitrate_bps: 300_000, screen: false };
+        self.video.open_rendition(VIEW, id, key, false);
+    }
+
+    /// Pictures that come within a time.
+    fn count(&mut self, time: Duration) -> usize {
+        let before = self.pictures().len();
+        self.run(time);
+        self.pictures().len() - before
     }
 
     fn picture(&mut self, intra: Intra) -> VideoIn {
@@ -152,15 +168,40 @@ fn a_view_ticks_at_its_rate_and_its_rtp_time_follows_the_ticks() {
     assert!(pictures.windows(2).all(|pair| pair[1].rtp_time - pair[0].rtp_time == 3000));
 }
 
+/// Receivers ask for a keyframe after a second without a picture.
 #[test]
-fn a_canvas_that_stands_still_is_hardly_encoded() {
+fn a_canvas_that_stands_still_is_encoded_once_a_second_whatever_its_rates_and_whenever_it_came_to_rest() {
+    for (canvas, paced, rendition) in [(30, 30, 30), (30, 30, 15), (30, 30, 10), (30, 30, 5), (10, 10, 10), (30, 10, 30), (30, 10, 15)] {
+        for phase in 0..6 {
+            let mut bench = Bench::new();
+            bench.open_view(canvas);
+            bench.video.pace_view(VIEW, paced);
+            bench.run(Duration::from_secs(phase) / paced);
+            bench.open_rendition(RENDITION, rendition);
+            bench.run(Duration::from_secs(4));
+            let idle = bench.count(Duration::from_secs(10));
+            assert!(
+                (8..=12).contains(&idle),
+                "{canvas} fps paced to {paced}, {rendition} of them, from tick {phase} on: {idle} in ten seconds"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_canvas_that_stands_still_is_not_coded_anew_for_a_scene_that_it_shows_but_is_for_a_rendition_that_is_opened() {
     let mut bench = Bench::new();
     bench.open();
-    bench.run(Duration::from_secs(2));
-    let settled = bench.pictures().len();
-    bench.run(Duration::from_secs(10));
-    let idle = bench.pictures().len() - settled;
-    assert!((8..=12).contains(&idle), "{idle} in ten seconds");
+    bench.run(Duration::from_secs(3));
+    let scene = bench.scene();
+    bench.video.set_scene(VIEW, scene, &[bench.track]);
+    let again = bench.count(Duration::from_secs(1));
+    assert!(again <= 2, "{again} pictures because the scene was told again");
+    bench.open_rendition(RenditionId(2), 30);
+    let begins = bench.count(Duration::from_secs(1));
+    assert!((29..=33).contains(&begins), "{begins} pictures in the first second of a rendition");
+    let rests = bench.count(Duration::from_secs(5));
+    assert!(rests <= 14, "{rests} pictures of two renditions that rest");
 }
 
 #[test]
@@ -287,4 +328,66 @@ fn what_each_stage_and_each_encode_takes_is_charged_on_workers_and_nothing_is_on
         }
         assert!(cpu <= bench.bill.get(Stage::Encode));
     }
+}
+
+/// A picture that somebody else has seen for a while says nothing of how long pictures take.
+#[test]
+fn the_time_that_a_picture_takes_is_not_noted_for_one_that_was_there_when_its_sender_came_into_the_view() {
+    let noted = || {
+        let text = crate::ledger::render(Duration::ZERO);
+        let count = text.lines().find_map(|line| line.strip_prefix("mixdown_picture_seconds_count "));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    let mut bench = Bench::on(Pool::threads(1).unwrap());
+    let [camera, _] = bench.video.open_tracks(bench.track.participant);
+    bench.video.set_visible(bench.track, true);
+    let picture = bench.picture(Intra::Force);
+    camera.push(picture);
+    let is_decoded = |bench: &Bench| bench.recorder.events.lock().unwrap().iter().any(|e| matches!(e, StageEvent::TrackSize { .. }));
+    while !is_decoded(&bench) {
+        std::thread::yield_now();
+    }
+    bench.open();
+    for pictures in 1..=3 {
+        while bench.pictures().len() < pictures {
+            bench.run(Duration::from_millis(34));
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(noted(), 0);
+    let picture = bench.picture(Intra::Auto);
+    camera.push(picture);
+    while noted() == 0 {
+        bench.run(Duration::from_millis(34));
+        std::thread::yield_now();
+    }
+    assert_eq!(noted(), 1);
+}
+
+/// Where the machine has too much to do, everybody's pictures take long.
+#[test]
+fn a_sender_whose_pictures_wait_for_a_core_is_not_given_up_and_one_whose_pictures_take_it_is() {
+    let bench = Bench::new();
+    let recorder = &bench.recorder;
+    let (outlet, watch) = (Arc::clone(recorder) as Arc<dyn Outlet>, Arc::clone(recorder) as Arc<dyn Watch>);
+    let mut decode = Decode::new(bench.track, gate::Limits::default(), Arc::default(), Arc::default(), outlet, watch, Arc::default());
+    let (short, long) = (Duration::from_millis(5), Duration::from_millis(600));
+    for n in 0..100 {
+        decode.spent(&Spent { cpu: short, took: long, done: bench.now + long * n });
+    }
+    assert!(bench.recorder.events.lock().unwrap().is_empty());
+    decode.spent(&Spent { cpu: long, took: long, done: bench.now + long * 100 });
+    assert!(matches!(bench.recorder.events.lock().unwrap()[..], [StageEvent::TrackQuarantined { reason: "too_slow", .. }]));
+}
+
+#[test]
+fn a_view_that_nobody_sees_is_charged_and_is_no_picture_that_was_composed() {
+    let mut bench = Bench::on(Pool::threads(1).unwrap());
+    bench.open_view(30);
+    while bench.bill.get(Stage::Compose).is_zero() {
+        bench.run(Duration::from_millis(34));
+        std::thread::yield_now();
+    }
+    let text = crate::ledger::render(Duration::ZERO);
+    assert!(text.contains("mixdown_stage_seconds_count{stage=\"compose\"} 0\n"), "{text}");
 }

@@ -22,10 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// After this many ticks without a change (the picture has then reached its quality) …
-const SETTLED: u32 = 30;
-/// … only every so many ticks are encoded, so that receivers see that the stream lives.
-const IDLE_EVERY: u32 = 30;
 /// The longest that a snapshot waits for pictures that are still missing.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -99,6 +95,7 @@ pub struct View {
     renditions: Vec<Rendition>,
     sizes: Sizes,
     snapshots: Vec<(Instant, SnapshotReply)>,
+    /// Ticks since something was painted.
     unchanged: u32,
     /// When the pictures arrived that this tick shows first.
     fresh_pictures: Vec<Instant>,
@@ -136,8 +133,10 @@ impl View {
             ledger::late(Beat::Video, begun.saturating_duration_since(self.parts.cadence.time(n)));
         }
         let (damage, spent) = pool.measure(|| self.draw(now, time_ms));
-        if let Some(spent) = spent {
-            self.parts.bill.charge(ledger::Stage::Compose, &spent);
+        match spent {
+            Some(spent) if self.is_seen() => self.parts.bill.charge(ledger::Stage::Compose, &spent),
+            Some(spent) => self.parts.bill.cpu(ledger::Stage::Compose, spent.cpu),
+            None => {}
         }
         let Some(motion) = &self.motion else { return };
         let (scene, resting) = (Arc::clone(motion.target()), !motion.is_moving());
@@ -153,15 +152,18 @@ impl View {
             self.parts.watch.event(StageEvent::SceneShown { canvas: self.parts.id, scene, rtp_time });
         }
         self.answer_snapshots(now);
-        let idle = self.unchanged > SETTLED && !self.unchanged.is_multiple_of(IDLE_EVERY);
-        let cadence = &self.parts.cadence;
-        self.encode(&Tick { n, fps: cadence.ticks_per_second(), idle, now, rtp_time, time_ms, wallclock: cadence.time(n) });
+        let (cadence, unchanged) = (&self.parts.cadence, self.unchanged);
+        self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: cadence.time(n) });
+    }
+
+    /// Nobody looks where everybody is sent pictures as they come.
+    fn is_seen(&self) -> bool {
+        !self.renditions.is_empty() || !self.snapshots.is_empty()
     }
 
     /// Paints what has changed.
     fn draw(&mut self, now: Instant, time_ms: u64) -> Damage {
-        // Nobody looks where everybody is sent pictures as they come.
-        let seen = !self.renditions.is_empty() || !self.snapshots.is_empty();
+        let seen = self.is_seen();
         if seen {
             self.look(now);
         }
@@ -196,8 +198,9 @@ impl View {
             if let Some(picture) = picture.filter(|_| rendition.due) {
                 let ((), spent) = pool.measure(|| rendition.encode(picture, tick, outlet));
                 if let Some(spent) = spent {
-                    rendition.account.cpu(spent.cpu);
+                    // In this order: no rendition has cost more than the room.
                     bill.charge(ledger::Stage::Encode, &spent);
+                    rendition.account.cpu(spent.cpu);
                 }
             }
         });
@@ -226,7 +229,9 @@ impl View {
             }
             let shown = latest.filter(|_| rung.show);
             let before = visible.shown.as_ref().map(|shown| shown.sequence);
-            self.fresh_pictures.extend(shown.as_ref().filter(|shown| before != Some(shown.sequence)).map(|shown| shown.received));
+            // The first one that is seen of somebody may have been there for long.
+            let is_next = |shown: &&Shown| before.is_some_and(|before| before != shown.sequence);
+            self.fresh_pictures.extend(shown.as_ref().filter(is_next).map(|shown| shown.received));
             visible.shown = shown;
         }
     }
@@ -245,7 +250,6 @@ impl View {
         self.leaving.append(&mut before);
         self.next = Some(scene);
         self.fresh = true;
-        self.unchanged = 0;
     }
 
     fn rendition(&mut self, id: RenditionId, change: impl FnOnce(&mut Rendition)) {

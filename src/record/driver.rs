@@ -192,7 +192,9 @@ fn record(
         }
     };
     shared.queue().close();
-    writer.finish(totals(&session, reason), clock::wall())
+    let manifest = writer.finish(totals(&session, reason), clock::wall());
+    account.end(clock::thread_cpu());
+    manifest
 }
 
 /// Takes all that has come. The reason where the recording ends.

@@ -283,6 +283,24 @@ async fn tracks_are_sent_while_they_grow_with_and_without_a_composite_beside_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_sent_holds_up_no_other() {
+    let Some(program) = program() else { return };
+    let server = S3::start(&program, free_port(), None);
+    let mut desk = desk(server.port, |_| {});
+    desk.stop.cancel();
+    let (recorder, events) = desk.record_as(1, Mode::Both);
+    play(&recorder, 0, 2);
+    speak(&recorder, 0, 2);
+    let manifest = end(&recorder, &events);
+    let [first, others @ ..] = &manifest.files[..] else { panic!("{manifest:?}") };
+    std::fs::remove_file(desk.folder.path().join("recordings").join(manifest.id.to_string()).join(&first.name)).expect("it was there");
+    desk.begin();
+    let has_others = |upload: &Upload| others.iter().all(|file| upload.confirmed.contains_key(&file.name));
+    let failing = desk.until(manifest.id, |upload| upload.state == State::Retrying && has_others(upload)).await;
+    assert!(failing.error.is_some_and(|error| error.contains("not in the recording's folder")) && others.len() >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_was_cut_off_goes_on_after_a_restart_where_it_was() {
     let Some(program) = program() else { return };
     let server = S3::start(&program, free_port(), None);

@@ -36,7 +36,7 @@ pub struct Blended {
     pub limiter: Limiter,
     encodes: [Encode; SHARED.len()],
     /// Somebody listens.
-    pub heard: bool,
+    heard: bool,
     /// Ticks without any sound, this one included; 0: there is some.
     silent: u32,
     /// Voices chosen in this tick.
@@ -70,6 +70,17 @@ impl Blended {
         for (id, place) in blend {
             self.parts.entry(*id).or_insert(Part { share: Share::NOTHING, goal: [0.0; 2] }).goal = place.factors();
         }
+    }
+
+    /// Whether somebody listens from now on. Who comes first hears nothing of what was left when the last one went.
+    pub fn set_heard(&mut self, heard: bool) {
+        if !std::mem::replace(&mut self.heard, heard) && heard {
+            (self.limiter, self.silent) = (Limiter::new(), 0);
+        }
+    }
+
+    pub fn is_heard(&self) -> bool {
+        self.heard
     }
 
     /// Begins a tick.

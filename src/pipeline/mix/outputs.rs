@@ -83,6 +83,10 @@ impl Outputs {
 
     pub fn leave(&mut self, participant: ParticipantId) {
         self.stale |= self.listeners.remove(&participant).is_some();
+        if self.is_empty() {
+            // No tick is begun for nobody.
+            self.refresh();
+        }
     }
 
     pub fn loss(&mut self, participant: ParticipantId, loss: f32) {
@@ -141,7 +145,7 @@ impl Outputs {
             output.limiter.process(pcm);
             output.encode.send(tick, pcm);
         }
-        self.mixes.values_mut().filter(|mix| mix.heard).for_each(|mix| mix.send(tick));
+        self.mixes.values_mut().filter(|mix| mix.is_heard()).for_each(|mix| mix.send(tick));
     }
 
     /// Moves those whose audibility has changed, then brings lists and losses up to date.
@@ -177,7 +181,7 @@ impl Outputs {
     fn refresh(&mut self) {
         for (id, mix) in &mut self.mixes {
             let those = || self.listeners.iter().filter(|(_, listener)| listener.mix == *id);
-            mix.heard = those().next().is_some();
+            mix.set_heard(those().next().is_some());
             mix.serve(|codec, grade| {
                 let shares = |listener: &Listener| listener.codec == codec && graded(codec, listener.grade) == grade && !listener.audible;
                 let those = || those().filter(|(_, listener)| shares(listener));

@@ -114,21 +114,38 @@ pub struct Seen(BTreeMap<String, Found>);
 
 /// The tracks as they are: of a recording that has ended, or so far.
 pub fn list(disk: &dyn Disk, seen: &mut Seen) -> io::Result<Vec<Stretch>> {
-    match index(disk)? {
-        Some(tracks) => Ok(tracks),
-        None => journal(disk)?.into_iter().filter_map(|(begun, gaps)| so_far(disk, begun, gaps, seen).transpose()).collect(),
+    match known(disk)? {
+        Known::Ended(tracks) => Ok(tracks),
+        Known::Runs(begun) => begun.into_iter().filter_map(|(begun, gaps)| so_far(disk, begun, gaps, seen).transpose()).collect(),
     }
 }
 
 /// One of them; no other file is looked at.
 pub fn find(disk: &dyn Disk, name: &str, seen: &mut Seen) -> io::Result<Option<Stretch>> {
+    match known(disk)? {
+        Known::Ended(tracks) => Ok(tracks.into_iter().find(|track| track.begun.file == name)),
+        Known::Runs(begun) => match begun.into_iter().find(|(begun, _)| begun.file == name) {
+            Some((begun, gaps)) => so_far(disk, begun, gaps, seen),
+            None => Ok(None),
+        },
+    }
+}
+
+/// What a recording's folder says of its tracks.
+enum Known {
+    Ended(Vec<Stretch>),
+    Runs(Vec<(Begun, Vec<Gap>)>),
+}
+
+fn known(disk: &dyn Disk) -> io::Result<Known> {
     if let Some(tracks) = index(disk)? {
-        return Ok(tracks.into_iter().find(|track| track.begun.file == name));
+        return Ok(Known::Ended(tracks));
     }
-    match journal(disk)?.into_iter().find(|(begun, _)| begun.file == name) {
-        Some((begun, gaps)) => so_far(disk, begun, gaps, seen),
-        None => Ok(None),
-    }
+    Ok(match journal(disk)? {
+        Some(begun) => Known::Runs(begun),
+        // There is none yet, or none any more: it has ended between the two looks.
+        None => Known::Ended(index(disk)?.unwrap_or_default()),
+    })
 }
 
 /// Of a recording that has ended.
@@ -142,7 +159,7 @@ fn index(disk: &dyn Disk) -> io::Result<Option<Vec<Stretch>>> {
 
 /// The names of all files that have begun in a recording that runs; in the order in which they did.
 pub fn begun(disk: &dyn Disk) -> io::Result<Vec<String>> {
-    Ok(journal(disk)?.into_iter().map(|(begun, _)| begun.file).collect())
+    Ok(journal(disk)?.into_iter().flatten().map(|(begun, _)| begun.file).collect())
 }
 
 /// Closes the files of a recording that has ended, however that was, and lists them in `tracks.json`. Does so once.
@@ -151,7 +168,7 @@ pub fn conclude(disk: &dyn Disk) -> io::Result<Vec<Stretch>> {
         return Ok(tracks);
     }
     let mut tracks = Vec::new();
-    for (begun, gaps) in journal(disk)? {
+    for (begun, gaps) in journal(disk)?.into_iter().flatten() {
         tracks.extend(repair(disk, begun, gaps)?);
     }
     let index = Index { version: 1, tracks };
@@ -166,10 +183,11 @@ pub fn end_ms(tracks: &[Stretch]) -> u64 {
 }
 
 /// The files that have begun and what is missing in them, as noted while the recording runs. Looks into none of them.
-fn journal(disk: &dyn Disk) -> io::Result<Vec<(Begun, Vec<Gap>)>> {
+/// `None`: nothing was noted, or it has ended.
+fn journal(disk: &dyn Disk) -> io::Result<Option<Vec<(Begun, Vec<Gap>)>>> {
     let text = match disk::read(disk, JOURNAL) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let (mut begun, mut gaps) = (Vec::new(), BTreeMap::<String, Vec<Gap>>::new());
@@ -184,7 +202,7 @@ fn journal(disk: &dyn Disk) -> io::Result<Vec<(Begun, Vec<Gap>)>> {
         let gaps = gaps.remove(&begun.file).unwrap_or_default();
         (begun, gaps)
     };
-    Ok(begun.into_iter().map(with_gaps).collect())
+    Ok(Some(begun.into_iter().map(with_gaps).collect()))
 }
 
 fn open(disk: &dyn Disk, begun: &Begun) -> io::Result<Option<Box<dyn DiskFile>>> {

@@ -3,10 +3,11 @@
 use super::files::{self, Files, INDEX};
 use super::stage::{Output, Tracks};
 use super::*;
-use crate::record::disk::Disk;
+use crate::record::disk::{Disk, DiskFile, Space};
 use crate::record::mp4::scan::Walk;
 use crate::record::testing::{self, Fake};
 use mixdown_codecs::{AudioCodec, Size, VideoCodec};
+use std::io;
 use std::time::{Duration, SystemTime};
 
 const ANN: ParticipantId = ParticipantId(1);
@@ -301,4 +302,40 @@ fn a_gate_asks_at_the_beginning_after_a_loss_and_every_ten_seconds_but_not_all_t
     assert_eq!(offer(&mut gates, 10_800, false, true), (Some(0), true));
     gates.break_off(CAMERA);
     assert_eq!(offer(&mut gates, 10_833, false, true).0, None);
+}
+
+/// A recording that ends right after it was looked whether it has.
+struct Ends(Fake);
+
+impl Disk for Ends {
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.0.create(name)
+    }
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let found = self.0.open(name);
+        if name == INDEX {
+            files::conclude(&self.0)?;
+        }
+        found
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+    fn space(&self) -> io::Result<Space> {
+        self.0.space()
+    }
+}
+
+#[test]
+fn tracks_are_listed_also_while_their_recording_ends() {
+    let mut room = Room::new();
+    (0..90).for_each(|n| room.picture(n * 1000 / 30, n, None));
+    let tracks = files::list(&Ends(room.disk), &mut files::Seen::default()).unwrap();
+    assert_eq!(tracks.iter().map(|track| track.begun.file.as_str()).collect::<Vec<_>>(), ["camera-0001.mp4"]);
 }

@@ -183,12 +183,14 @@ impl Carrier {
             true => manifest.files.iter().map(|file| file.name.clone()).collect(),
             false => blocking(&self.store, move |store| store.growing(id)).await?,
         };
+        let mut failed = Ok(());
         for name in &names {
             if !upload.confirmed.contains_key(name) {
-                // What grows is never all there, and what grows beside it does not wait for that.
-                self.send_file(id, &mut upload, name, whole).await?;
+                // What grows is never all there, and what grows beside it does not wait for that; nor for one that fails.
+                failed = failed.and(self.send_file(id, &mut upload, name, whole).await);
             }
         }
+        failed?;
         if !whole {
             return Ok(Progress::Open);
         }

@@ -85,6 +85,29 @@ fn the_one_who_is_alone_hears_the_chord_and_signals_are_for_all() {
 }
 
 #[test]
+fn who_comes_back_to_a_mix_that_nobody_heard_hears_nothing_of_what_was_said_when_they_left() {
+    for all_leave in [false, true] {
+        let mut world = World::new(3, Settings::default());
+        world.only(&[1]);
+        world.blend(SIDE, &[(1, HERE)]);
+        world.listen_to(0, SIDE);
+        world.run(1000);
+        assert!(tone_level(&world.heard[&id(0)], f64::from(hz(1))) > 0.1);
+        if all_leave {
+            (0..3).for_each(|n| world.mix.handle(Input::ListenerLeft(id(n))));
+        } else {
+            world.listen_to(0, MAIN);
+        }
+        world.run(100);
+        world.only(&[]);
+        world.run(4000);
+        world.listen_to(0, SIDE);
+        world.run(1000);
+        assert_eq!(world.heard[&id(0)].iter().fold(0.0f32, |most, s| most.max(s.abs())), 0.0, "all had left: {all_leave}");
+    }
+}
+
+#[test]
 fn a_private_voice_does_not_take_the_floor() {
     let mut world = World::new(3, Settings::default());
     world.mix.handle(Input::Speaker { participant: id(1), voicing: Voicing { private: true, ..Voicing::default() } });

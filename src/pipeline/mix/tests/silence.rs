@@ -1,6 +1,7 @@
 //! A room in which nothing is heard costs nothing, and nobody hears that.
 
 use super::*;
+use crate::room::sound::Grade;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static ENCODES: AtomicUsize = AtomicUsize::new(0);
@@ -69,7 +70,7 @@ impl Listener {
     }
 }
 
-fn run(world: &mut World, listeners: &mut [Listener; 2], ms: u64) -> usize {
+fn run(world: &mut World, listeners: &mut [Listener], ms: u64) -> usize {
     let before = ENCODES.load(Ordering::Relaxed);
     listeners.iter_mut().for_each(Listener::begin);
     for _ in 0..ms / 20 {
@@ -85,7 +86,12 @@ fn silence_is_encoded_once_and_a_voice_after_it_comes_without_a_click() {
     let codecs = Codecs { decoder, encoder: counted };
     let mut world = World::with(3, Settings { codecs, ..Settings::default() });
     world.mix.handle(Input::Listener { participant: id(2), codec: AudioCodec::Pcmu, mix: MAIN });
-    let mut listeners = [Listener::new(0, AudioCodec::Opus), Listener::new(2, AudioCodec::Pcmu)];
+    let mut listeners = [(0, AudioCodec::Opus), (2, AudioCodec::Pcmu), (7, AudioCodec::Opus), (8, AudioCodec::Opus)]
+        .map(|(who, codec)| Listener::new(who, codec));
+    for (who, grade) in [(7, Grade::Lean), (8, Grade::Thin)] {
+        world.listen_to(who, MAIN);
+        world.mix.handle(Input::Grade { listener: id(who), grade });
+    }
     for round in 0..3 {
         world.only(&[1]);
         run(&mut world, &mut listeners, 300);
@@ -101,7 +107,7 @@ fn silence_is_encoded_once_and_a_voice_after_it_comes_without_a_click() {
         assert_eq!(encodes, 0, "in eight seconds of silence");
         assert_eq!(
             listeners.each_ref().map(|listener| listener.packets),
-            [20, 400],
+            [20, 400, 20, 20],
             "Opus says every 400 ms that the line lives, G.711 always"
         );
         assert!(listeners.iter().all(|listener| listener.loudest() < 0.001), "{}", listeners[0].loudest());
