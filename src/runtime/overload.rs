@@ -72,7 +72,7 @@ fn tell(before: &Status, now: &Status) {
     metrics::gauge!("mixdown_processor_used_ratio").set(now.load.cpu.unwrap_or(f64::NAN));
     metrics::gauge!("mixdown_admission_closed").set(f64::from(u8::from(now.refusal.is_some())));
     let percent = |share: f64| (share * 100.0).round();
-    let cpu = now.load.cpu.map(|cpu| percent(cpu));
+    let cpu = now.load.cpu.map(percent);
     let (pictures, sounds) = (percent(now.load.pictures.lateness()), percent(now.load.sounds.lateness()));
     if now.step > before.step {
         metrics::counter!("mixdown_governor_changes_total", "direction" => "down").increment(1);
