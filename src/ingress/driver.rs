@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
+/// A canvas shows what is due at its next beat, half a picture late on average, and the mix is placed by its look-ahead earlier: so much earlier are pictures due,
+/// and shown at the beat that is nearest to their sound.
+const NEAREST: Duration = Duration::from_millis(25);
 /// Commands that wait.
 const COMMANDS: usize = 16;
 /// How long a child runs for nobody.
@@ -252,7 +255,7 @@ impl Driver {
         }
         while let Some((due, unit)) = self.queue.pop(now) {
             match unit {
-                Unit::Picture(frame) => self.outlets.show(frame, now, due.max(now)),
+                Unit::Picture(frame) => self.outlets.show(frame, now, due.checked_sub(NEAREST).unwrap_or(due).max(now)),
                 Unit::Sound(samples) => self.outlets.sound(samples, due, now),
             }
         }

@@ -131,10 +131,13 @@ pub fn find(disk: &dyn Disk, name: &str, seen: &mut Seen) -> io::Result<Option<S
     }
 }
 
+/// The files that have begun, and what is missing in each.
+type Notes = Vec<(Begun, Vec<Gap>)>;
+
 /// What a recording's folder says of its tracks.
 enum Known {
     Ended(Vec<Stretch>),
-    Runs(Vec<(Begun, Vec<Gap>)>),
+    Runs(Notes),
 }
 
 fn known(disk: &dyn Disk) -> io::Result<Known> {
@@ -184,7 +187,7 @@ pub fn end_ms(tracks: &[Stretch]) -> u64 {
 
 /// The files that have begun and what is missing in them, as noted while the recording runs. Looks into none of them.
 /// `None`: nothing was noted, or it has ended.
-fn journal(disk: &dyn Disk) -> io::Result<Option<Vec<(Begun, Vec<Gap>)>>> {
+fn journal(disk: &dyn Disk) -> io::Result<Option<Notes>> {
     let text = match disk::read(disk, JOURNAL) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
