@@ -174,17 +174,21 @@ fn f2_a_server_with_too_little_processor_time_gives_up_pictures_and_no_sound() {
     let first = node()["step"].as_u64().expect("a number");
     group.allow(needs / OVERLOAD).expect("a quota");
     let begun = now();
-    let asked = || (pause(250), node(), now().saturating_duration_since(begun));
-    let states = std::iter::repeat_with(asked).map(|(_, state, at)| (at, state)).take_while(|(at, _)| *at < Duration::from_secs(8));
-    let states: Vec<(Duration, Value)> = states.collect();
+    let late = |state: &Value| state["late_sound_ticks_percent"].as_f64().expect("a number");
+    // Until sound has been in time for a second. Pictures give way one step after the other, which takes as long as it takes.
+    let (mut states, mut calm) = (Vec::<(Duration, Value)>::new(), 0);
+    while states.last().is_none_or(|(at, _)| *at < Duration::from_secs(20)) && (states.len() < 16 || calm < 4) {
+        pause(250);
+        let state = node();
+        calm = if late(&state) < 5.0 { calm + 1 } else { 0 };
+        states.push((now().saturating_duration_since(begun), state));
+    }
     let since = |ms| states.iter().filter(move |(at, _)| *at >= Duration::from_millis(ms));
     let step = |(_, state): &(Duration, Value)| state["step"].as_u64().expect("a number");
     let steps: Vec<u64> = states.iter().map(step).collect();
     println!("{needs:.0} ms per second are needed, {:.0} are there: {steps:?}", needs / OVERLOAD);
     assert!(steps.is_sorted() && steps.windows(2).all(|pair| pair[1] - pair[0] <= 1), "one after the other: {steps:?}");
     assert!(since(1500).all(|state| step(state) > first.min(6)), "decided within a second, and told: {first}, {steps:?}");
-    let late: Vec<f64> = since(5000).filter_map(|(_, state)| state["late_sound_ticks_percent"].as_f64()).collect();
-    let late = late.iter().sum::<f64>() / late.len().max(1) as f64;
-    println!("of sound {late:.1} % come late in the end");
-    assert!(late < 5.0, "sound comes in time once pictures have given way: {:?}", since(5000).collect::<Vec<_>>());
+    println!("sound was in time again after {:?}", states.last().map(|(at, _)| *at));
+    assert!(calm >= 4, "sound comes in time once pictures have given way: {states:?}");
 }
