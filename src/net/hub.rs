@@ -2,8 +2,8 @@
 //!
 //! `handle_*` takes what arrived, then [`Hub::poll_output`] is called until it says [`Output::Timeout`].
 //! Promises: a datagram reaches at most the peer that its authenticated ICE session names; what names
-//! nobody is dropped, counted and never answered; a picture goes to the feeds of its rendition without a copy or an
-//! allocation per subscriber; a panic while one peer is stepped ends that peer alone.
+//! nobody is dropped, counted and never answered; a picture is cut into packets once, whose payloads all feeds of its rendition
+//! share; a panic while one peer is stepped ends that peer alone.
 //!
 //! Flow: `Datagram → Table → Peer → Inlet | Observer`, `Command::Video → feeds → Peer → Transmit`.
 
@@ -13,6 +13,7 @@ use super::{Command, Observer, Recipients, Reply, SessionError};
 use crate::ids::{ParticipantId, RenditionId};
 use crate::media::{AudioOut, VideoOut};
 use crate::peer::feed::{Feed, Verdict};
+use crate::peer::packets::Packets;
 use crate::peer::types::{CloseReason, Datagram, Event, Output as PeerOutput, Transmit, Transport};
 use crate::peer::{Handled, OfferError, Peer, Sent};
 use crate::pipeline::Inlet;
@@ -261,10 +262,14 @@ impl Hub {
     }
 
     fn video(&mut self, now: Instant, rendition: RenditionId, picture: &VideoOut) {
+        if !self.feeds.contains_key(&rendition) {
+            return;
+        }
+        let packets = Packets::of(picture);
         let mut at = 0;
         // By index: a step may change the list, and the list must not be copied for it.
         while let Some(key) = self.feeds.get(&rendition).and_then(|feeds| feeds.get(at)).copied() {
-            if let Some(Some(left)) = self.step(key, now, |slot| slot.picture(rendition, picture, now)) {
+            if let Some(Some(left)) = self.step(key, now, |slot| slot.picture(rendition, picture, &packets, now)) {
                 self.unlist(left, key);
             }
             let still_there = self.feeds.get(&rendition).and_then(|feeds| feeds.get(at)) == Some(&key);
@@ -411,7 +416,7 @@ impl Slot {
     }
 
     /// Sends one picture if the feed wants it. Returns the rendition that flows no more.
-    fn picture(&mut self, rendition: RenditionId, picture: &VideoOut, now: Instant) -> Option<RenditionId> {
+    fn picture(&mut self, rendition: RenditionId, picture: &VideoOut, packets: &Packets, now: Instant) -> Option<RenditionId> {
         if !self.peer.is_connected() {
             return None;
         }
@@ -425,7 +430,7 @@ impl Slot {
             Verdict::Switch { left } => (left, true),
         };
         let rtp_time = self.feed.stamp(picture.rtp_time);
-        match self.peer.send_video(picture, rtp_time, now) {
+        match self.peer.send_video(picture, packets, rtp_time, now) {
             Sent::Sent => {
                 if switches {
                     self.observer.event(self.participant, Event::Flows(rendition));

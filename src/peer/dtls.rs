@@ -4,7 +4,7 @@
 //!
 //! Every connection has a certificate of its own (ECDSA P-256), so that connections cannot be linked and none lives long.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use str0m::RtcConfig;
 use str0m::crypto::dtls::{DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion};
@@ -29,7 +29,7 @@ pub fn hurry(stack: &mut RtcConfig) {
 pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         let stack = from_feature_flags();
-        let own = Patient { stack: stack.dtls_provider };
+        let own = Patient { stack: stack.dtls_provider, config: Mutex::new(None) };
         // Lives as long as the process: the stack wants it 'static.
         Arc::new(CryptoProvider { dtls_provider: Box::leak(Box::new(own)), ..stack })
     });
@@ -39,6 +39,30 @@ pub fn provider() -> Arc<CryptoProvider> {
 #[derive(Debug)]
 struct Patient {
     stack: &'static dyn DtlsProvider,
+    /// Of the connections before, by their MTU: whoever builds one tries all of its cryptography, which takes as long as the
+    /// rest of a handshake.
+    config: Mutex<Option<(Option<usize>, Arc<dimpl::Config>)>>,
+}
+
+impl Patient {
+    fn config(&self, mtu: Option<usize>) -> Result<Arc<dimpl::Config>, CryptoError> {
+        let mut known = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, config)) = known.as_ref().filter(|(of, _)| *of == mtu) {
+            return Ok(Arc::clone(config));
+        }
+        // ICE has verified the address before any DTLS is looked at: no cookie is needed.
+        let mut builder = dimpl::Config::builder()
+            .use_server_cookie(false)
+            .flight_start_rto(FIRST_RETRY)
+            .flight_retries(RETRIES)
+            .handshake_timeout(TIMEOUT);
+        if let Some(mtu) = mtu {
+            builder = builder.mtu(mtu);
+        }
+        let config = Arc::new(builder.build().map_err(|error| CryptoError::Other(error.to_string()))?);
+        *known = Some((mtu, Arc::clone(&config)));
+        Ok(config)
+    }
 }
 
 impl DtlsProvider for Patient {
@@ -47,17 +71,7 @@ impl DtlsProvider for Patient {
     }
 
     fn new_dtls(&self, cert: &DtlsCert, now: Instant, _: DtlsVersion, mtu: Option<usize>) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        // ICE has verified the address before any DTLS is looked at: no cookie is needed.
-        let mut config = dimpl::Config::builder()
-            .use_server_cookie(false)
-            .flight_start_rto(FIRST_RETRY)
-            .flight_retries(RETRIES)
-            .handshake_timeout(TIMEOUT);
-        if let Some(mtu) = mtu {
-            config = config.mtu(mtu);
-        }
-        let config = config.build().map_err(|error| CryptoError::Other(error.to_string()))?;
-        Ok(Box::new(Instance(dimpl::Dtls::new_12(Arc::new(config), cert.clone(), now))))
+        Ok(Box::new(Instance(dimpl::Dtls::new_12(self.config(mtu)?, cert.clone(), now))))
     }
 }
 

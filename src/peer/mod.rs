@@ -21,6 +21,7 @@ pub mod fragment;
 mod keyframes;
 mod link;
 pub mod offer;
+pub mod packets;
 mod path;
 mod redundancy;
 mod render;
@@ -39,6 +40,7 @@ use crate::media::{AudioOut, VideoOut};
 use backlog::Backlog;
 use link::Link;
 pub use offer::OfferError;
+use packets::{Packets, Sequence};
 use path::Path;
 use redundancy::Redundancy;
 use session::Session;
@@ -80,6 +82,7 @@ pub struct Peer {
     backlog: Backlog,
     redundancy: Redundancy,
     path: Path,
+    sequence: Sequence,
     outputs: VecDeque<Output>,
     /// When the stack wants to be called.
     timeout: Instant,
@@ -127,6 +130,7 @@ impl Peer {
             backlog: Backlog::default(),
             redundancy: Redundancy::default(),
             path: Path::default(),
+            sequence: Sequence::default(),
             outputs: VecDeque::new(),
             timeout: now,
             closing: None,
@@ -255,8 +259,8 @@ impl Peer {
         Output::Timeout(own.fold(self.timeout, Instant::min))
     }
 
-    /// Sends one picture of the composite with this RTP time. Anything but [`Sent::Sent`]: it was left out.
-    pub fn send_video(&mut self, picture: &VideoOut, rtp_time: u64, now: Instant) -> Sent {
+    /// Sends one picture of the composite, cut into `packets`, with this RTP time. Anything but [`Sent::Sent`]: it was left out.
+    pub fn send_video(&mut self, picture: &VideoOut, packets: &Packets, rtp_time: u64, now: Instant) -> Sent {
         let Some(down) = self.session.video_down.filter(|down| down.codec == picture.codec && self.is_connected()) else {
             return Sent::Unfit;
         };
@@ -268,10 +272,11 @@ impl Peer {
             self.settle(now);
             return Sent::Congested;
         }
-        let time = MediaTime::from_90khz(rtp_time);
-        let Some(writer) = self.rtc.writer(down.mid) else { return Sent::Unfit };
-        let result = writer.write(down.payload_type, picture.wallclock, time, Arc::clone(&picture.data));
-        if self.written(result, now) { Sent::Sent } else { Sent::Unfit }
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(down.mid, None) else { return Sent::Unfit };
+        self.sequence.write(stream, packets, down.payload_type, rtp_time, picture.wallclock);
+        self.written(Ok(()), now);
+        Sent::Sent
     }
 
     /// What the link takes, if that is too little for what waits already.
