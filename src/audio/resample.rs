@@ -8,7 +8,11 @@ const TAPS: usize = 16;
 const PHASES: usize = 128;
 const BETA: f64 = 7.0;
 
-type Kernel = [f32; TAPS];
+/// Each weight twice, for the left and the right sample, as input lies.
+type Kernel = [f32; 2 * TAPS];
+
+/// Sums that grow side by side, so that one instruction adds many.
+const LANES: usize = 8;
 
 /// A reading position in interleaved stereo between two samples.
 pub struct Resampler {
@@ -71,24 +75,26 @@ impl Resampler {
 }
 
 fn convolve(input: &[f32], (below, above): (&Kernel, &Kernel), between: f32) -> (f32, f32) {
-    let (mut left, mut right) = (0.0, 0.0);
-    for ((frame, low), high) in input.chunks_exact(2).zip(below).zip(above) {
-        let weight = low + (high - low) * between;
-        left += frame[0] * weight;
-        right += frame[1] * weight;
+    let mut sums = [0.0; LANES];
+    let (inputs, lows, highs) = (input.as_chunks::<LANES>().0, below.as_chunks::<LANES>().0, above.as_chunks::<LANES>().0);
+    for ((input, low), high) in inputs.iter().zip(lows).zip(highs) {
+        for (sum, (sample, (low, high))) in sums.iter_mut().zip(input.iter().zip(low.iter().zip(high))) {
+            *sum += sample * (low + (high - low) * between);
+        }
     }
-    (left, right)
+    let of = |side: usize| sums.iter().skip(side).step_by(2).sum();
+    (of(0), of(1))
 }
 
 fn kernels() -> &'static [Kernel; PHASES + 1] {
     static KERNELS: OnceLock<Box<[Kernel; PHASES + 1]>> = OnceLock::new();
     KERNELS.get_or_init(|| {
-        let mut kernels = Box::new([[0.0; TAPS]; PHASES + 1]);
+        let mut kernels = Box::new([[0.0; 2 * TAPS]; PHASES + 1]);
         for (phase, kernel) in kernels.iter_mut().enumerate() {
             let fraction = phase as f64 / PHASES as f64;
             let weights: [f64; TAPS] = std::array::from_fn(|tap| weight(tap as f64 - Resampler::HISTORY as f64 - fraction));
             let sum: f64 = weights.iter().sum();
-            *kernel = weights.map(|weight| (weight / sum) as f32);
+            *kernel = std::array::from_fn(|at| (weights[at / 2] / sum) as f32);
         }
         kernels
     })

@@ -62,11 +62,11 @@ const MAX_PACKETS: u32 = 64;
 const PACER_STEP: Duration = Duration::from_micros(1);
 /// A timeout this near is due.
 const SOON: Duration = Duration::from_micros(500);
-/// Where less goes than 50 kb/s, the stack fills up with the smallest of packets, 60 per second: more than what a voice takes. It is called for that no
-/// sooner than after this; what else it waits for in the meantime can be so late, since nothing that is large is under way.
-const PADDING_EVERY: Duration = Duration::from_millis(100);
+/// Where less goes than 50 kb/s, the stack fills up with the smallest of packets, 60 per second: more than what a voice takes. It is called for that,
+/// and for accounts of a link on which nothing waits, no sooner than after this; what else it waits for in the meantime can be so late.
+const QUIET: Duration = Duration::from_millis(100);
 /// And no later than after this where media come from the other side, whose losses and arrivals are to be told.
-const PADDING_BESIDE: Duration = Duration::from_millis(20);
+const QUIET_BESIDE: Duration = Duration::from_millis(20);
 /// A timeout that is still due after that comes back no sooner.
 const SPIN_BRAKE: Duration = Duration::from_millis(1);
 
@@ -417,13 +417,25 @@ impl Peer {
     }
 
     /// When the stack that wants to be called `at` a time is.
-    fn sparingly(&self, at: Instant, now: Instant) -> Instant {
-        let pause = match self.rtc.last_timeout_reason() {
-            Reason::Pacer(PacerReason::Padding) if self.tracks.come(now) => PADDING_BESIDE,
-            Reason::Pacer(PacerReason::Padding) => PADDING_EVERY,
-            _ => return at,
+    fn sparingly(&mut self, at: Instant, now: Instant) -> Instant {
+        let can_wait = match self.rtc.last_timeout_reason() {
+            Reason::Pacer(PacerReason::Padding) => true,
+            Reason::Pacer(PacerReason::Handle) | Reason::BweDelayControl => !self.waits(),
+            _ => false,
         };
-        at.max(now + pause)
+        match can_wait {
+            true if self.tracks.come(now) => at.max(now + QUIET_BESIDE),
+            true => at.max(now + QUIET),
+            false => at,
+        }
+    }
+
+    /// Whether something waits in the stack until it may be sent.
+    fn waits(&mut self) -> bool {
+        let down = [self.session.video_down.map(|down| down.mid), self.session.audio_down.map(|down| down.mid)];
+        let mut api = self.rtc.direct_api();
+        let mut queued = |mid| api.stream_tx_by_mid(mid, None)?.queue_info().map(|queue| queue.packet_count());
+        down.into_iter().flatten().any(|mid| queued(mid).is_some_and(|packets| packets > 0))
     }
 
     fn transmit(&mut self, transmit: str0m::net::Transmit, now: Instant) {

@@ -154,13 +154,16 @@ fn all_packets_of_a_picture_leave_at_once() {
     world.feed(viewer, Some(RENDITION));
     world.compose(RENDITION, VideoCodec::H264, 0, true);
     world.run(500);
+    let answer = world.clients[viewer].answer.sdp.clone();
+    let composite =
+        answer.lines().find_map(|line| line.strip_prefix("a=rtpmap:")?.strip_suffix(" H264/90000")?.parse::<u8>().ok()).unwrap();
     for n in 1..60 {
-        world.sent.clear();
+        world.payloads.clear();
         world.compose(RENDITION, VideoCodec::H264, n, false);
-        let at_once = world.sent.len();
+        let at_once = world.payloads.get(&composite).copied().unwrap_or_default();
         world.run(4);
         assert!(at_once >= 3, "picture {n}: {at_once} packets");
-        assert_eq!(world.sent.len(), at_once, "picture {n}: packets that waited");
+        assert_eq!(world.payloads.get(&composite), Some(&at_once), "picture {n}: packets that waited");
         world.run(29);
     }
 }
