@@ -9,6 +9,8 @@ pub struct Point {
     pub count: u16,
     /// Processor milliseconds per second; `None`: the run came to nothing.
     pub cpu_ms: Option<f64>,
+    /// What the server took in memory beyond what it has at rest; `None`: not known.
+    pub grown_mib: Option<f64>,
     /// The guard that broke, or why there was no run; empty: all held.
     pub broke: String,
 }
@@ -33,11 +35,24 @@ impl Point {
     fn place(&self) -> Option<(f64, f64)> {
         Some((self.count.into(), self.cpu_ms?))
     }
+
+    fn memory(&self) -> Option<(f64, f64)> {
+        Some((self.count.into(), self.grown_mib?))
+    }
 }
 
 /// Milliseconds for each one more, by least squares over the runs whose guards held; `None`: there are fewer than two.
 pub fn slope(points: &[Point]) -> Option<f64> {
-    let held: Vec<(f64, f64)> = points.iter().filter(|point| point.held()).filter_map(Point::place).collect();
+    rise(points, Point::place)
+}
+
+/// As [`slope`], MiB.
+pub fn memory_slope(points: &[Point]) -> Option<f64> {
+    rise(points, Point::memory)
+}
+
+fn rise(points: &[Point], place: impl Fn(&Point) -> Option<(f64, f64)>) -> Option<f64> {
+    let held: Vec<(f64, f64)> = points.iter().filter(|point| point.held()).filter_map(place).collect();
     let n = (held.len() > 1).then_some(held.len() as f64)?;
     let (x, y) = (held.iter().map(|p| p.0).sum::<f64>() / n, held.iter().map(|p| p.1).sum::<f64>() / n);
     let spread = held.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>();
@@ -79,17 +94,17 @@ mod tests {
 
     fn point(count: u16, cpu_ms: f64, held: bool) -> Point {
         let broke = if held { String::new() } else { "frame rate".into() };
-        Point { count, cpu_ms: Some(cpu_ms), broke }
+        Point { count, cpu_ms: Some(cpu_ms), grown_mib: Some(cpu_ms / 5.0), broke }
     }
 
     fn refused(count: u16) -> Point {
-        Point { count, cpu_ms: None, broke: "503: full".into() }
+        Point { count, cpu_ms: None, grown_mib: None, broke: "503: full".into() }
     }
 
     #[test]
     fn the_slope_is_of_what_held_alone() {
         let line = [point(1, 110.0, true), point(4, 140.0, true), point(16, 260.0, true), refused(32)];
-        assert!((slope(&line).unwrap() - 10.0).abs() < 1e-9);
+        assert!((slope(&line).unwrap() - 10.0).abs() < 1e-9 && (memory_slope(&line).unwrap() - 2.0).abs() < 1e-9);
         let two = [line[0].clone(), line[1].clone(), point(16, 150.0, false)];
         assert!((slope(&two).unwrap() - 10.0).abs() < 1e-9);
         assert_eq!((slope(&line[..1]), slope(&[])), (None, None));

@@ -170,12 +170,14 @@ pub fn sweeps(sweeps: &[Sweep], json: bool) -> Result<bool, String> {
         let mut text = heading("scaling");
         for sweep in sweeps {
             let _ = writeln!(text, "\n{}: {}", sweep.axis.name(), sweep.file.display());
-            for Point { count, cpu_ms, broke } in &sweep.points {
-                let cpu = cpu_ms.map_or_else(|| "-".into(), |ms| format!("{ms:.0}"));
-                let _ = writeln!(text, "{}", format!("{count:>7} {cpu:>9} ms per second  {broke}").trim_end());
+            let shown = |value: Option<f64>, digits: usize| value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"));
+            for Point { count, cpu_ms, grown_mib, broke } in &sweep.points {
+                let (cpu, memory) = (shown(*cpu_ms, 0), shown(*grown_mib, 0));
+                let _ = writeln!(text, "{}", format!("{count:>7} {cpu:>9} ms per second {memory:>7} MiB  {broke}").trim_end());
             }
             if let Some(slope) = sweep.slope {
-                let _ = writeln!(text, "{slope:>17.1} ms for each one more");
+                let memory = shown(sweep.memory_slope, 1);
+                let _ = writeln!(text, "{slope:>17.1} ms per second {memory:>7} MiB for each one more");
             }
         }
         text
@@ -204,7 +206,16 @@ mod tests {
         let guards = judge(&evidence);
         let held = guard::broken(&guards).is_none();
         let figures = vec![figures::Row::plain("processor time per second", "ms", Some(250.0))];
-        Run { setup: setup(""), figures, guards, held, stages: [("decode".to_owned(), 12.0)].into(), cpu_ms: Some(250.0), floor_ms: None }
+        Run {
+            setup: setup(""),
+            figures,
+            guards,
+            held,
+            stages: [("decode".to_owned(), 12.0)].into(),
+            cpu_ms: Some(250.0),
+            floor_ms: None,
+            grown_mib: None,
+        }
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub struct Run {
     pub cpu_ms: Option<f64>,
     /// Of a bare loop of the codecs that does the same; `None`: there is no picture, or it is no grid that is encoded once.
     pub floor_ms: Option<f64>,
+    /// Memory beyond what the server has at rest.
+    pub grown_mib: Option<f64>,
 }
 
 /// Who was in one room, and what they noted.
@@ -280,7 +282,7 @@ fn account(setup: Setup, measured: &Measured, clips: &[Arc<Clip>]) -> Run {
     let figures = rows(&setup, measured, clips, &evidence, floor_ms);
     let held = guard::broken(&guards).is_none();
     let (stages, cpu_ms) = (measured.cost.stages.clone(), measured.cost.cpu_ms);
-    Run { setup, figures, guards, held, stages, cpu_ms, floor_ms }
+    Run { setup, figures, guards, held, stages, cpu_ms, floor_ms, grown_mib: grown_mib(measured) }
 }
 
 fn look(setup: &Setup, measured: &Measured, clips: &[Arc<Clip>]) -> Result<(f64, f64), Why> {
@@ -399,10 +401,14 @@ fn delays(setup: &Setup, m: &Measured) -> Vec<Row> {
     rows
 }
 
+fn grown_mib(m: &Measured) -> Option<f64> {
+    let grown = |(now, idle): (u64, Usage)| now.saturating_sub(idle.resident_bytes) as f64 / f64::from(1 << 20);
+    m.cost.resident_bytes.zip(m.idle).map(grown)
+}
+
 /// What it costs.
 fn costs(setup: &Setup, m: &Measured, floor_ms: Option<f64>) -> Vec<Row> {
     let people = f64::from(setup.senders) * f64::from(setup.rooms);
-    let grown = m.cost.resident_bytes.zip(m.idle).map(|(now, idle)| now.saturating_sub(idle.resident_bytes) as f64 / f64::from(1 << 20));
     let mut rows = vec![Row::plain("processor time per second", "ms", m.cost.cpu_ms)];
     if setup.sends_video() {
         if setup.is_plain() {
@@ -417,7 +423,7 @@ fn costs(setup: &Setup, m: &Measured, floor_ms: Option<f64>) -> Vec<Row> {
         }
         rows.push(Row::plain("feeds per encode", "", m.cost.sharing));
     }
-    rows.push(Row::judged("memory per sender", "MiB", grown.map(|mib| mib / people), "≤ 12 MiB", |mib| mib <= 12.0));
+    rows.push(Row::judged("memory per sender", "MiB", grown_mib(m).map(|mib| mib / people), "≤ 12 MiB", |mib| mib <= 12.0));
     if setup.more_viewers > 0 {
         rows.push(Row::judged("an additional viewer, per second", "ms", m.per_viewer, "≤ 2 ms", |ms| ms <= 2.0));
     }

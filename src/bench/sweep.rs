@@ -17,6 +17,8 @@ pub struct Sweep {
     pub points: Vec<Point>,
     /// Processor milliseconds per second for each one more; `None`: too few points.
     pub slope: Option<f64>,
+    /// MiB for each one more.
+    pub memory_slope: Option<f64>,
 }
 
 /// Measures and draws all `curves` into `folder`. A run that fails is a point that broke.
@@ -38,16 +40,16 @@ pub async fn run(bench: &Bench, setup: &Setup, curves: &[Axis], folder: &Path) -
             points.push(match point {
                 // Whatever it is, the others would fail for it too.
                 Err(error) if sweeps.is_empty() && points.is_empty() => return Err(error.into()),
-                Err(error) => Point { count, cpu_ms: None, broke: error.to_string() },
+                Err(error) => Point { count, cpu_ms: None, grown_mib: None, broke: error.to_string() },
                 Ok(point) => point,
             });
         }
-        let slope = chart::slope(&points);
+        let (slope, memory_slope) = (chart::slope(&points), chart::memory_slope(&points));
         let chart = Chart { axis: axis.name(), about: others(setup, axis), points: &points, slope, cores };
         let file = folder.join(format!("{}.png", axis.name()));
         let png = chart::draw(&chart).map_err(|error| error.to_string())?;
         std::fs::write(&file, png).map_err(failed)?;
-        sweeps.push(Sweep { axis, file, points, slope });
+        sweeps.push(Sweep { axis, file, points, slope, memory_slope });
     }
     Ok(sweeps)
 }
@@ -62,7 +64,7 @@ async fn measure(bench: &Bench, setup: &Setup, axis: Axis, count: u16) -> Result
     let run = Box::pin(bench.once(&setup.with(axis, count))).await?;
     let cpu_ms = run.cpu_ms.ok_or_else(|| Error::Failed("the server's processor time cannot be read".into()))?;
     let broke = guard::broken(&run.guards).map(print::said).unwrap_or_default();
-    Ok(Point { count, cpu_ms: Some(cpu_ms), broke })
+    Ok(Point { count, cpu_ms: Some(cpu_ms), grown_mib: run.grown_mib, broke })
 }
 
 /// The setup, with a word for what varies.
