@@ -159,7 +159,12 @@ impl Carrier {
     }
 
     async fn send(&self, id: RecordingId) -> Result<Progress, Fault> {
-        let (manifest, known) = match blocking(&self.store, move |store| Ok((store.manifest(id)?, store.upload(id)?))).await {
+        let look = move |store: &Store| {
+            let manifest = store.manifest(id)?;
+            let growing = if manifest.state.is_final() { Vec::new() } else { store.growing(id)? };
+            Ok((manifest, store.upload(id)?, growing))
+        };
+        let (manifest, known, growing) = match blocking(&self.store, look).await {
             // It is just being made, or deleted.
             Err(Fault::Unknown) => return Ok(Progress::Open),
             found => found?,
@@ -181,13 +186,23 @@ impl Carrier {
         let has_media = manifest.files.iter().any(|file| file.name == MEDIA);
         let names = match whole {
             true => manifest.files.iter().map(|file| file.name.clone()).collect(),
-            false => blocking(&self.store, move |store| store.growing(id)).await?,
+            false => {
+                let due = |(name, bytes): &(String, u64)| plan::may_send(upload.sessions.get(name), *bytes, self.settings.part_bytes);
+                growing.into_iter().filter(due).map(|(name, _)| name).collect::<Vec<_>>()
+            }
         };
         let mut failed = Ok(());
         for name in &names {
-            if !upload.confirmed.contains_key(name) {
-                // What grows is never all there, and what grows beside it does not wait for that; nor for one that fails.
-                failed = failed.and(self.send_file(id, &mut upload, name, whole).await);
+            if upload.confirmed.contains_key(name) {
+                continue;
+            }
+            // What grows is never all there, and what grows beside it does not wait for that; nor for one that fails.
+            let sent = self.send_file(id, &mut upload, name, whole).await;
+            let silent = matches!(sent, Err(Fault::Silent(_)));
+            failed = failed.and(sent);
+            if silent {
+                // The next one would wait as long.
+                break;
             }
         }
         failed?;
