@@ -8,6 +8,7 @@ mod egress;
 mod faults;
 mod guest;
 mod links;
+mod lipsync;
 mod long;
 mod network;
 mod overload;
