@@ -252,14 +252,9 @@ impl Guest {
         }
     }
 
-    /// For how long it has been here.
-    pub fn age(&self, at: Instant) -> Duration {
-        at.saturating_duration_since(self.born)
-    }
-
     /// The frame number that is due at `at`.
     pub fn frame_at(&self, at: Instant) -> u64 {
-        (self.age(at).as_nanos() * u128::from(self.profile.fps) / 1_000_000_000) as u64
+        (at.saturating_duration_since(self.born).as_nanos() * u128::from(self.profile.fps) / 1_000_000_000) as u64
     }
 
     fn send_picture(&mut self, now: Instant) {

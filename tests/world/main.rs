@@ -8,7 +8,6 @@ mod egress;
 mod faults;
 mod guest;
 mod links;
-mod lipsync;
 mod long;
 mod network;
 mod overload;
