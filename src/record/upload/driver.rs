@@ -191,21 +191,7 @@ impl Carrier {
                 growing.into_iter().filter(due).map(|(name, _)| name).collect::<Vec<_>>()
             }
         };
-        let mut failed = Ok(());
-        for name in &names {
-            if upload.confirmed.contains_key(name) {
-                continue;
-            }
-            // What grows is never all there, and what grows beside it does not wait for that; nor for one that fails.
-            let sent = self.send_file(id, &mut upload, name, whole).await;
-            let silent = matches!(sent, Err(Fault::Silent(_)));
-            failed = failed.and(sent);
-            if silent {
-                // The next one would wait as long.
-                break;
-            }
-        }
-        failed?;
+        self.send_files(id, &mut upload, &names, whole).await?;
         if !whole {
             return Ok(Progress::Open);
         }
@@ -224,6 +210,24 @@ impl Carrier {
         metrics::counter!("mixdown_uploads_total").increment(1);
         self.tell(id).await;
         Ok(Progress::Settled)
+    }
+
+    /// What grows is never all there, and what grows beside it does not wait for that; nor for one that fails.
+    async fn send_files(&self, id: RecordingId, upload: &mut Upload, names: &[String], whole: bool) -> Result<(), Fault> {
+        let mut failed = Ok(());
+        for name in names {
+            if upload.confirmed.contains_key(name) {
+                continue;
+            }
+            let sent = self.send_file(id, upload, name, whole).await;
+            let silent = matches!(sent, Err(Fault::Silent(_)));
+            failed = failed.and(sent);
+            if silent {
+                // The next one would wait as long.
+                break;
+            }
+        }
+        failed
     }
 
     /// Sends of a file what can be sent now; of a whole one all, until the bucket has confirmed it.
