@@ -111,7 +111,7 @@ pub fn documented() -> OpenApiRouter<App> {
         .routes(routes!(layouts::get, layouts::put, layouts::delete))
         .routes(routes!(recordings::create))
         .routes(routes!(recordings::list))
-        .routes(routes!(recordings::get, recordings::delete))
+        .routes(routes!(recordings::get, recordings::patch, recordings::delete))
         .routes(routes!(recordings::pause))
         .routes(routes!(recordings::resume))
         .routes(routes!(recordings::stop))

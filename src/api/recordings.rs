@@ -7,23 +7,25 @@ use super::app::App;
 use super::auth::Caller;
 use super::body::{Document, JSON, collect, media_type, unsupported};
 use super::extract::{Query, Recording, Room, json};
-use super::json::{Check, parse, read};
+use super::json::{Check, merge, parse, read};
 use super::page::{Page, Paging};
 use super::problem::{Code, FieldError, Problem};
 use super::schema;
+use super::views::{Changed, over};
 use crate::conference::Action;
-use crate::conference::handle::NewRecording;
+use crate::conference::handle::{NewRecording, RoomHandle};
 use crate::ids::RecordingId;
 use crate::record::store::Refusal;
 use crate::record::tracks::Mode;
 use crate::record::{Manifest, PauseMode, Store};
-use crate::room::MAIN_VIEW;
+use crate::room::model::Canvas;
+use crate::room::{Framing, MAIN_VIEW};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mixdown_layouts::Layout;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long a disk may take to make the files of a new recording.
@@ -34,13 +36,14 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 struct Wanted {
     view: String,
     layout: Option<Layout>,
+    canvas: Option<Canvas>,
     tracks: Mode,
     format: Format,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { view: MAIN_VIEW.to_owned(), layout: None, tracks: Mode::Composite, format: Format::Mp4 }
+        Self { view: MAIN_VIEW.to_owned(), layout: None, canvas: None, tracks: Mode::Composite, format: Format::Mp4 }
     }
 }
 
@@ -52,17 +55,35 @@ enum Format {
 
 impl Check for Wanted {
     fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
-        let Self { view: _, layout, tracks, format: Format::Mp4 } = self;
-        if let Some(layout) = layout {
-            Check::check(layout, &format!("{at}/layout"), errors);
-        }
-        if layout.is_some() && !tracks.has_composite() {
-            errors.push(FieldError::new(
-                format!("{at}/layout"),
-                "with tracks each there is no composite to arrange: leave it out, or ask for both",
-            ));
-        }
+        let Self { view: _, layout, canvas, tracks, format: Format::Mp4 } = self;
+        check_own(layout.as_ref(), canvas.as_ref(), at, errors);
+        errors.extend(
+            uncomposed(*tracks, layout.is_some(), canvas.is_some()).map(|field| FieldError::new(format!("{at}{field}"), UNCOMPOSED)),
+        );
     }
+}
+
+impl Check for Framing {
+    fn check(&self, at: &str, errors: &mut Vec<FieldError>) {
+        check_own(self.layout.as_ref(), self.canvas.as_ref(), at, errors);
+    }
+}
+
+fn check_own(layout: Option<&Layout>, canvas: Option<&Canvas>, at: &str, errors: &mut Vec<FieldError>) {
+    if let Some(layout) = layout {
+        Check::check(layout, &format!("{at}/layout"), errors);
+    }
+    if let Some(canvas) = canvas {
+        Check::check(canvas, &format!("{at}/canvas"), errors);
+    }
+}
+
+const UNCOMPOSED: &str = "with tracks each there is no composite to arrange: leave it out, or ask for both";
+
+/// The fields that have no effect on a recording without a composite.
+fn uncomposed(tracks: Mode, layout: bool, canvas: bool) -> impl Iterator<Item = &'static str> {
+    let own = [("/layout", layout), ("/canvas", canvas)];
+    own.into_iter().filter(move |(_, given)| *given && !tracks.has_composite()).map(|(field, _)| field)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,15 +100,16 @@ impl Check for Pause {
 #[utoipa::path(post, path = "/v1/rooms/{room}/recordings", tag = "recordings", params(schema::RoomPath), request_body = schema::NewRecording,
     responses((status = 201, body = schema::Recording, headers(("Location" = String)))))]
 pub async fn create(State(app): State<App>, Room(room): Room, Document(document): Document) -> Result<Response, Problem> {
-    let wanted: Wanted = read(app.layouts.resolve_in(document))?;
+    let Wanted { view, layout, canvas, tracks, format: Format::Mp4 } = read(app.layouts.resolve_in(document))?;
+    let framing = Framing { view, layout, canvas };
     let handle = app.room(&room)?;
     // What somebody watches is composed anyway, and what is not recorded is lost.
-    if wanted.layout.is_some() {
+    if framing.is_its_own() {
         app.refuse_more()?
     } else {
         app.refuse_while_draining()?
     }
-    let begun = handle.record(NewRecording { view: wanted.view, layout: wanted.layout, tracks: wanted.tracks });
+    let begun = handle.record(NewRecording { framing, tracks });
     let begun = tokio::time::timeout(START_WITHIN, begun).await;
     let manifest = begun.map_err(|_| Problem::new(Code::Busy, "the disk takes too long to begin a recording"))??;
     let mut response = json(&manifest, None);
@@ -115,6 +137,38 @@ pub async fn list(State(app): State<App>, caller: Caller, Query(paging): Query<P
 pub async fn get(State(app): State<App>, caller: Caller, Recording(id): Recording) -> Result<Response, Problem> {
     let (_, manifest) = find(&app, &caller, id).await?;
     Ok(json(&manifest, None))
+}
+
+/// Change what a running recording is of (RFC 7396), from the next picture on and in the same file: another view, a layout or a canvas of
+/// its own; `null` takes the view's. One that has ended: 410.
+#[utoipa::path(patch, path = "/v1/recordings/{recording}", tag = "recordings", params(schema::RecordingPath),
+    request_body(content = schema::RecordingFraming, content_type = "application/merge-patch+json"), responses((status = 200, body = schema::Recording)))]
+pub async fn patch(
+    State(app): State<App>,
+    caller: Caller,
+    Recording(id): Recording,
+    Document(mut patch): Document,
+) -> Result<Response, Problem> {
+    let (manifest, room) = running(&app, &caller, id).await?;
+    let now = room.act_on_recording(id, Action::Look).await?;
+    let (mut document, mut warnings) = (json!({"view": now.view, "layout": now.layout, "canvas": now.canvas}), Vec::new());
+    if let Some(layout) = patch.get_mut("layout").filter(|layout| layout.is_object()) {
+        let before = now.layout.unwrap_or_else(|| json!({}));
+        (document["layout"], warnings) = over(&app, "/layout", before, layout.take());
+        patch.as_object_mut().and_then(|fields| fields.remove("layout"));
+    }
+    merge(&mut document, patch);
+    let framing: Framing = read(document)?;
+    let idle = uncomposed(manifest.tracks, framing.layout.is_some(), framing.canvas.is_some());
+    let idle: Vec<FieldError> = idle.map(|field| FieldError::new(field, UNCOMPOSED)).collect();
+    if !idle.is_empty() {
+        return Err(Problem::validation(idle));
+    }
+    if framing.is_its_own() {
+        app.refuse_more()?;
+    }
+    let Manifest { view, layout, canvas, state, .. } = room.act_on_recording(id, Action::Frame(framing.into())).await?;
+    Ok(json(&Changed { now: &Manifest { view, layout, canvas, state, ..manifest }, warnings }, None))
 }
 
 /// Delete a recording that has ended, with all its files. One that runs: 409.
@@ -156,14 +210,20 @@ pub async fn stop(State(app): State<App>, caller: Caller, Recording(id): Recordi
 }
 
 async fn act(app: &App, caller: &Caller, id: RecordingId, action: Action) -> Result<Response, Problem> {
+    let (manifest, room) = running(app, caller, id).await?;
+    let state = room.act_on_recording(id, action).await?.state;
+    Ok(json(&Manifest { state, ..manifest }, None))
+}
+
+/// One that has not ended, and its room.
+async fn running(app: &App, caller: &Caller, id: RecordingId) -> Result<(Manifest, RoomHandle), Problem> {
     let (_, manifest) = find(app, caller, id).await?;
     let ended = || Problem::new(Code::Gone, "the recording has ended");
     if manifest.state.is_final() {
         return Err(ended());
     }
     let room = manifest.room.parse().ok().and_then(|room| app.rooms.find(&room)).ok_or_else(ended)?;
-    let state = room.act_on_recording(id, action).await?.state;
-    Ok(json(&Manifest { state, ..manifest }, None))
+    Ok((manifest, room))
 }
 
 /// The recording, if there is one that the caller may reach.

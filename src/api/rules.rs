@@ -102,6 +102,7 @@ pub const RULES: &[Rule] = &[
     rule("POST", "/v1/rooms/{room}/recordings", Need::Record, JSON),
     rule("GET", "/v1/recordings", Need::Record, JSON),
     rule("GET", "/v1/recordings/{recording}", Need::Record, JSON),
+    rule("PATCH", "/v1/recordings/{recording}", Need::Record, JSON),
     rule("DELETE", "/v1/recordings/{recording}", Need::Record, ""),
     rule("POST", "/v1/recordings/{recording}/pause", Need::Record, JSON),
     rule("POST", "/v1/recordings/{recording}/resume", Need::Record, JSON),

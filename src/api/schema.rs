@@ -15,7 +15,7 @@ pub use layout::Layout;
 pub use path::{
     EgressPath, IdentityPath, IngressPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, TrackPath, ViewPath,
 };
-pub use recording::{Consent, NewRecording, PauseRecording, RecordedTrack, Recording};
+pub use recording::{Consent, NewRecording, PauseRecording, RecordedTrack, Recording, RecordingFraming};
 pub use stats::RoomStats;
 
 use std::collections::BTreeMap;

@@ -75,7 +75,7 @@ pub fn run(args: &Compose) -> ExitCode {
 }
 
 /// A file where there is one of that name, else a kind.
-fn layout(text: &str) -> Result<Layout, String> {
+pub fn layout(text: &str) -> Result<Layout, String> {
     let path = Path::new(text);
     if path.is_file() {
         let json = std::fs::read_to_string(path).map_err(|error| format!("{text}: cannot be read: {error}"))?;
@@ -88,7 +88,7 @@ fn layout(text: &str) -> Result<Layout, String> {
     serde_json::from_value(json!({"type": text})).map_err(|error| format!("neither a file nor a kind of layout: {error}"))
 }
 
-fn size(text: &str) -> Result<(u32, u32), String> {
+pub fn size(text: &str) -> Result<(u32, u32), String> {
     let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     sides.ok_or_else(|| "write it as 1280x720".into())
 }

@@ -36,6 +36,15 @@ pub struct Record {
     /// The view to record.
     #[arg(long, default_value = "main")]
     view: String,
+    /// In place of the view's: a kind such as grid or speaker, or a file with a layout as JSON.
+    #[arg(long)]
+    layout: Option<String>,
+    /// In place of the view's.
+    #[arg(long, value_name = "WxH", value_parser = super::compose::size)]
+    canvas: Option<(u32, u32)>,
+    /// Of that canvas.
+    #[arg(long, default_value_t = 30, value_name = "N", requires = "canvas")]
+    fps: u32,
     /// End after so long, such as 90s, 10m or 6h; else with Ctrl-C.
     #[arg(long, value_parser = super::token::duration)]
     duration: Option<Duration>,
@@ -49,6 +58,13 @@ pub async fn run(args: Record) -> Result<(), String> {
     if args.output.file_name().is_none() || args.output.is_dir() {
         return Err(format!("{}: is no file; name one with -o", args.output.display()));
     }
+    let mut wanted = json!({"view": args.view});
+    if let Some(text) = &args.layout {
+        wanted["layout"] = json!(super::compose::layout(text).map_err(|problem| format!("--layout: {problem}"))?);
+    }
+    if let Some((width, height)) = args.canvas {
+        wanted["canvas"] = json!({"width": width, "height": height, "fps": args.fps});
+    }
     let client = Client::builder().read_timeout(PATIENCE).build().map_err(|error| error.to_string())?;
     let server = Server { client, base: args.url.clone(), token: args.token.clone() };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
@@ -56,7 +72,7 @@ pub async fn run(args: Record) -> Result<(), String> {
     // The second one ends also what the first has begun.
     let both = signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
     let (mut interrupt_again, mut terminate_again) = both.map_err(|error| error.to_string())?;
-    let begun = server.json(Method::POST, &format!("v1/rooms/{}/recordings", args.room), Some(json!({"view": args.view}))).await?;
+    let begun = server.json(Method::POST, &format!("v1/rooms/{}/recordings", args.room), Some(wanted)).await?;
     let id = begun["id"].as_str().ok_or("the server's answer names no recording; is it a Mixdown?")?.to_owned();
     let line = Line::new(args.json);
     let stop = async {

@@ -17,7 +17,7 @@ use crate::record::mp4::Ticks;
 use crate::record::queue::Item;
 use crate::room::member::Link;
 use crate::room::plan::Change;
-use crate::room::{Arrival, MAIN_VIEW, Recording, Room, Settings};
+use crate::room::{Arrival, Framing, Recording, Room, Settings};
 use crossbeam_channel::{Receiver, Sender};
 use mixdown_codecs::{VideoCodec, gate};
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +129,7 @@ impl Studio {
             keyframe: Ticks::default(),
         };
         let codec = if cfg!(feature = "h264") { VideoCodec::H264 } else { VideoCodec::Vp8 };
-        let film = Recording { id: FILM, view: MAIN_VIEW.to_owned(), layout: None, codec, paused: false, composite: true };
+        let film = Recording { id: FILM, framing: Framing::default(), codec, paused: false, composite: true };
         studio.room.record(film).map_err(refused)?;
         studio.settle();
         Ok(studio)

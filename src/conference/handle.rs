@@ -12,7 +12,7 @@ use crate::record::Manifest;
 use crate::record::tracks::Mode;
 use crate::room::model::{Participant, ParticipantPatch, RoomPatch, RoomState, RoomStats, View, ViewPatch};
 use crate::room::sound::{Sidebar, SidebarSettings};
-use crate::room::{Audience, Expect};
+use crate::room::{Audience, Expect, Framing};
 use mixdown_codecs::I420Frame;
 use mixdown_layouts::Layout;
 use std::sync::Arc;
@@ -38,9 +38,7 @@ pub struct Join {
 /// A request to record a room.
 #[derive(Debug, Clone)]
 pub struct NewRecording {
-    pub view: String,
-    /// In place of the view's.
-    pub layout: Option<Layout>,
+    pub framing: Framing,
     pub tracks: Mode,
 }
 

@@ -147,6 +147,7 @@ impl Conference {
         tracing::info!(room = %self.room.id(), ingress = %id, "an ingress begins");
         let shown = ingress.clone();
         self.ingresses.playing.insert(id, Playing { commands, ingress, transport, wanted: false, opened: false, _ticket: ticket });
+        self.note_ingress(&shown);
         self.publish("ingress.started", json!({"ingress": shown}));
         Ok(shown)
     }
@@ -163,7 +164,7 @@ impl Conference {
         }
     }
 
-    fn ingresses(&self) -> Vec<Ingress> {
+    pub(super) fn ingresses(&self) -> Vec<Ingress> {
         self.ingresses.playing.values().map(|playing| self.standing(playing)).collect()
     }
 
@@ -235,6 +236,7 @@ impl Conference {
         }
         self.duck(id);
         let shown = self.ingress(id)?;
+        self.note_ingress(&shown);
         self.publish("ingress.updated", json!({"ingress": shown}));
         Ok(shown)
     }
@@ -304,6 +306,7 @@ impl Conference {
             playing.ingress.etag += 1;
             self.duck(id);
             if let Ok(shown) = self.ingress(id) {
+                self.note_ingress(&shown);
                 self.publish("ingress.updated", json!({"ingress": shown}));
             }
         }
@@ -324,6 +327,7 @@ impl Conference {
             self.ingresses.station.remember(shown.clone());
         }
         let kind = if state == State::Failed { "ingress.failed" } else { "ingress.ended" };
+        self.note_ingress(&shown);
         self.publish(kind, json!({"ingress": shown, "reason": reason}));
     }
 

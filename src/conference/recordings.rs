@@ -6,6 +6,7 @@
 
 use super::handle::{NewRecording, Refusal, StartReply};
 use super::library::{Library, kind_of_end, shown};
+use super::station::Ingress;
 use super::taps::{Permit, Tap, Tapped, Taps};
 use super::{Conference, channel};
 use crate::ids::{CanvasId, ParticipantId, RecordingId, RenditionId, Source};
@@ -15,9 +16,9 @@ use crate::record::tracks::Mode;
 use crate::record::{self, Manifest, PauseMode, Reason, Recorder, State, TimelineEvent};
 use crate::room::member::Member;
 use crate::room::model::Consent;
-use crate::room::{MAIN_VIEW, Recording};
+use crate::room::{Framing, MAIN_VIEW, Recording};
 use mixdown_codecs::VideoCodec;
-use mixdown_layouts::{Layout, Scene};
+use mixdown_layouts::Scene;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +28,12 @@ use std::time::{Duration, Instant};
 const ALONE: Duration = Duration::from_secs(60);
 
 /// What may be asked of a running recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// To know how it is.
+    Look,
+    /// Another view, layout or canvas.
+    Frame(Box<Framing>),
     Pause(PauseMode),
     Resume,
     Stop,
@@ -51,7 +56,7 @@ pub(super) struct Recordings {
 struct Running {
     tap: Arc<Tap<Recorder>>,
     manifest: Manifest,
-    layout: Option<Layout>,
+    framing: Framing,
     codec: VideoCodec,
     /// Whoever asked for it and waits.
     reply: Option<StartReply>,
@@ -102,20 +107,22 @@ impl Conference {
     }
 
     fn begin(&mut self, new: NewRecording, automatic: bool) -> Result<RecordingId, Refusal> {
-        self.room.view(&new.view)?;
+        self.room.check_framing(&new.framing)?;
         let most = self.recordings.library.store().map(|_| self.recordings.library.most())?;
         if self.recordings.running.len() >= most {
             return Err(Refusal::Busy(format!("recordings.max_per_room is {most}")));
         }
         let id = RecordingId((self.next_id)().0);
-        let (room, tracks, wall) = (self.room.id().clone(), new.tracks, self.wall);
-        let start = record::Start { id, room, view: new.view.clone(), wall, tracks, epoch: self.recordings.epoch };
+        let NewRecording { framing, tracks } = new;
+        let (room, wall, epoch) = (self.room.id().clone(), self.wall, self.recordings.epoch);
+        let start = record::Start { id, room, framing: framing.clone(), wall, tracks, epoch };
+        let manifest = start.manifest();
         let recorder = self.recordings.library.start(self.inbox.clone(), start)?;
         let h264 = cfg!(feature = "h264") && self.peer.video_codecs.contains(&VideoCodec::H264);
         let running = Running {
             tap: Arc::new(Tap::new(recorder, self.inbox.clone())),
-            manifest: Manifest { tracks, ..Manifest::new(id, self.room.id(), &new.view, crate::runtime::clock::rfc3339(wall)) },
-            layout: new.layout,
+            manifest,
+            framing,
             codec: if h264 { VideoCodec::H264 } else { VideoCodec::Vp8 },
             reply: None,
             automatic,
@@ -133,9 +140,19 @@ impl Conference {
         let running = self.recordings.running.get_mut(&id).ok_or(Refusal::Gone("the recording has ended"))?;
         let recorder = &running.tap.sink;
         let conflict = |detail: &str| Err(Refusal::Conflict(detail.to_owned()));
-        let state = match action {
-            Action::Pause(_) | Action::Resume if running.manifest.state == State::Stopping => return conflict("the recording ends"),
-            Action::Pause(mode) if recorder.pause(mode, None) => State::Paused,
+        let state = match &action {
+            Action::Look => running.manifest.state,
+            Action::Frame(_) | Action::Pause(_) | Action::Resume if running.manifest.state == State::Stopping => {
+                return conflict("the recording ends");
+            }
+            Action::Frame(framing) => {
+                self.room.check_framing(framing)?;
+                recorder.frame(framing.as_ref().clone());
+                running.manifest.frame(framing);
+                running.framing = framing.as_ref().clone();
+                running.manifest.state
+            }
+            Action::Pause(mode) if recorder.pause(*mode, None) => State::Paused,
             Action::Pause(_) => return conflict("the recording pauses already"),
             Action::Resume if recorder.resume() => State::Active,
             Action::Resume => return conflict("the recording does not pause"),
@@ -148,6 +165,11 @@ impl Conference {
         running.manifest.state = state;
         let manifest = running.manifest.clone();
         match action {
+            Action::Look => return Ok(manifest),
+            Action::Frame(framing) => {
+                self.room.frame_recording(id, *framing)?;
+                self.publish("recording.updated", shown(&manifest));
+            }
             Action::Stop => self.room.end_recording(id),
             Action::Pause(_) | Action::Resume => self.room.pause_recording(id, state == State::Paused),
         }
@@ -185,11 +207,11 @@ impl Conference {
             return;
         }
         let paused = running.manifest.state == State::Paused;
-        let (view, composite) = (running.manifest.view.clone(), running.manifest.tracks.has_composite());
-        let mut recording = Recording { id, view, layout: running.layout.clone(), codec: running.codec, paused, composite };
+        let composite = running.manifest.tracks.has_composite();
+        let mut recording = Recording { id, framing: running.framing.clone(), codec: running.codec, paused, composite };
         let data = shown(&running.manifest);
-        if self.room.view(&recording.view).is_err() {
-            MAIN_VIEW.clone_into(&mut recording.view);
+        if self.room.view(&recording.framing.view).is_err() {
+            MAIN_VIEW.clone_into(&mut recording.framing.view);
         }
         // `main` always exists.
         let _ = self.room.record(recording);
@@ -268,9 +290,7 @@ impl Conference {
         if self.room.members().iter().any(|member| member.is_in() && member.has_connection()) {
             self.recordings.alone = None;
             let begins = wanted && !std::mem::replace(&mut self.recordings.automatic, wanted);
-            if begins
-                && let Err(refusal) = self.begin(NewRecording { view: MAIN_VIEW.to_owned(), layout: None, tracks: Mode::Composite }, true)
-            {
+            if begins && let Err(refusal) = self.begin(NewRecording { framing: Framing::default(), tracks: Mode::Composite }, true) {
                 tracing::warn!(room = %self.room.id(), %refusal, "the room cannot record itself");
                 self.publish("recording.failed", json!({"recording": null, "reason": refusal.to_string()}));
             }
@@ -288,11 +308,15 @@ impl Conference {
     /// Who is here goes into a timeline that begins.
     fn introduce(&mut self, id: RecordingId) {
         self.note_people();
+        let played = self.ingresses();
         let Recordings { running, known, .. } = &mut self.recordings;
         let Some(running) = running.get_mut(&id) else { return };
         running.introduced = true;
         for (participant, name) in &*known {
             running.tap.sink.note(TimelineEvent::Joined { participant: *participant, name: name.clone() });
+        }
+        for ingress in played {
+            running.tap.sink.note(TimelineEvent::Ingress { state: json!(ingress) });
         }
         if let Some(speaker) = self.room.speaker().filter(|speaker| known.contains_key(speaker)) {
             running.tap.sink.note(TimelineEvent::Speaker { participant: Some(speaker) });
@@ -329,6 +353,10 @@ impl Conference {
         if from.is_none_or(|from| self.recordings.known.contains_key(&from)) {
             self.recordings.note(&TimelineEvent::Chat { participant: from, name: name.to_owned(), text: text.to_owned() });
         }
+    }
+
+    pub(super) fn note_ingress(&self, ingress: &Ingress) {
+        self.recordings.note(&TimelineEvent::Ingress { state: json!(ingress) });
     }
 
     pub(super) fn note_scene(&self, canvas: CanvasId, scene: &Scene, rtp_time: u64) {

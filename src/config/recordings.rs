@@ -56,6 +56,8 @@ pub struct Upload {
     /// Google: the file of a service account's key.
     pub service_account_file: String,
     pub part_bytes: u64,
+    /// How long one request may take.
+    pub timeout_ms: u64,
     /// Keep the local media once the bucket has confirmed them.
     pub keep_local: bool,
     /// Retention may delete what the bucket has not confirmed.
@@ -73,6 +75,7 @@ impl Default for Upload {
             secret_access_key: Secret::default(),
             service_account_file: String::new(),
             part_bytes: 8 << 20,
+            timeout_ms: 120_000,
             keep_local: true,
             delete_unconfirmed: false,
         }
@@ -90,6 +93,7 @@ impl Upload {
             secret_access_key: upload::Hidden(self.secret_access_key.reveal().to_owned()),
             service_account_file: self.service_account_file.clone(),
             part_bytes: self.part_bytes,
+            timeout: Duration::from_millis(self.timeout_ms),
             keep_local: self.keep_local,
             delete_unconfirmed: self.delete_unconfirmed,
             retry: RETRY,
@@ -98,6 +102,7 @@ impl Upload {
 
     fn check(&self, faults: &mut Faults) {
         faults.range("recordings.upload.part_bytes", self.part_bytes, 5 << 20..=256 << 20);
+        faults.range("recordings.upload.timeout_ms", self.timeout_ms, 1000..=3_600_000);
         let Some(settings) = self.settings() else { return };
         if self.access_key_id.is_empty() != self.secret_access_key.is_empty() {
             let fault = "access_key_id and secret_access_key belong together";

@@ -65,7 +65,7 @@ impl Mux {
                     self.session = session(self.fragment);
                     self.outputs.push_back(Output::Broken);
                 }
-                session::Output::Line(_) | session::Output::State(_) | session::Output::Track(_) => {}
+                session::Output::Line(_) | session::Output::State(_) | session::Output::Track(_) | session::Output::Framing(_) => {}
             }
         }
     }

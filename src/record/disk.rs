@@ -144,6 +144,13 @@ impl Local {
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
     }
 
+    /// How long a plain file is.
+    pub fn length(&self, name: &str) -> io::Result<u64> {
+        let found = rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_file = rustix::fs::FileType::from_raw_mode(found.st_mode).is_file();
+        if is_file { Ok(u64::try_from(found.st_size).unwrap_or_default()) } else { Err(io::ErrorKind::InvalidInput.into()) }
+    }
+
     /// Opens a file that exists, or makes it, for locking.
     pub fn lock_file(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -15,6 +15,7 @@ use super::{Event, Report};
 use crate::ids::RecordingId;
 use crate::ledger;
 use crate::media::{AudioOut, VideoOut};
+use crate::room::Framing;
 use crate::runtime::clock;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -86,6 +87,11 @@ impl Recorder {
     /// [`PauseMode::Slate`]; `None`: one that says so.
     pub fn pause(&self, mode: PauseMode, slate: Option<Arc<[u8]>>) -> bool {
         self.push(|queue| queue.command(Command::Pause { mode, slate }, clock::wall()))
+    }
+
+    /// Notes in the manifest what it is of from now on.
+    pub fn frame(&self, framing: Framing) {
+        self.push(|queue| queue.command(Command::Frame(framing.into()), clock::wall()));
     }
 
     /// False: it does not pause.
@@ -224,7 +230,7 @@ fn drain(shared: &Shared, session: &mut Session, writer: &mut Writer, now: Insta
             Output::Broken => shared.queue().break_off(),
             Output::Track(stage::Output::Broken(track)) => shared.queue().break_track(track),
             Output::State(state) => report.event(writer.manifest().id, Event::State(state)),
-            Output::Head { .. } | Output::Fragment(_) | Output::Track(_) | Output::Line(_) => {}
+            Output::Head { .. } | Output::Fragment(_) | Output::Track(_) | Output::Line(_) | Output::Framing(_) => {}
         }
     }
     Ok(None)

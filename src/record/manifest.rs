@@ -3,6 +3,7 @@
 
 use super::tracks::Mode;
 use crate::ids::{RecordingId, RoomId};
+use crate::room::Framing;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -98,6 +99,11 @@ pub struct Manifest {
     pub id: RecordingId,
     pub room: String,
     pub view: String,
+    /// What stands in place of the view's, as it was at last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub layout: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub canvas: Option<serde_json::Value>,
     pub state: State,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<Reason>,
@@ -153,6 +159,8 @@ impl Manifest {
             id,
             room: room.to_string(),
             view: view.to_owned(),
+            layout: None,
+            canvas: None,
             state: State::Starting,
             reason: None,
             form: Form::Fragmented,
@@ -170,6 +178,13 @@ impl Manifest {
             upload: None,
             more: BTreeMap::new(),
         }
+    }
+
+    /// What it is of from now on.
+    pub fn frame(&mut self, framing: &Framing) {
+        framing.view.clone_into(&mut self.view);
+        self.layout = framing.layout.as_ref().map(|layout| serde_json::json!(layout));
+        self.canvas = framing.canvas.as_ref().map(|canvas| serde_json::json!(canvas));
     }
 
     pub fn json(&self) -> Vec<u8> {

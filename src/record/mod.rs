@@ -16,10 +16,11 @@
 //! let (store, unfinished) = Store::open(settings)?;              // at the start; close the unfinished on a thread
 //! for id in unfinished { tell(store.recover(id, Reason::Interrupted, wall)?) }
 //!
-//! let recorder = store.start(Start { id, room, view }, report)?; // Event::Ready, or Event::Ended with a reason
+//! let recorder = store.start(Start { id, room, framing, … }, report)?; // Event::Ready, or Event::Ended with a reason
 //! if recorder.video(&picture) == Need::Keyframe { … }            // for every picture of its rendition
 //! recorder.audio(&packet);                                       // for every packet of its mix
 //! recorder.note(TimelineEvent::Speaker { participant });
+//! recorder.frame(framing);                                      // what it is of has changed
 //! recorder.pause(PauseMode::Cut, None);  recorder.resume();      // Event::State
 //! recorder.stop(Reason::Requested);                              // Event::Ended(manifest) when all is closed
 //! store.wait(timeout);                                           // at the end of the process
@@ -50,6 +51,7 @@ pub use store::{Part, Store};
 pub use timeline::{PauseMode, TimelineEvent};
 
 use crate::ids::{RecordingId, RoomId};
+use crate::room::Framing;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -144,18 +146,27 @@ pub struct Start {
     /// Random.
     pub id: RecordingId,
     pub room: RoomId,
-    pub view: String,
+    pub framing: Framing,
     pub wall: SystemTime,
     pub tracks: tracks::Mode,
     /// Where the room's media time begins.
     pub epoch: Instant,
 }
 
+impl Start {
+    /// As it begins.
+    pub fn manifest(&self) -> Manifest {
+        let mut manifest = Manifest::new(self.id, &self.room, &self.framing.view, crate::runtime::clock::rfc3339(self.wall));
+        manifest.tracks = self.tracks;
+        manifest.frame(&self.framing);
+        manifest
+    }
+}
+
 impl Store {
     /// Begins a recording on a thread of its own; does not wait for the disk. `Err`: the system gives no thread, or the id is in use.
     pub fn start(&self, start: Start, report: Arc<dyn Report>) -> io::Result<Recorder> {
-        let Start { id, room, view, wall, tracks, epoch } = start;
-        let manifest = Manifest { tracks, ..Manifest::new(id, &room, &view, crate::runtime::clock::rfc3339(wall)) };
+        let (id, epoch, manifest) = (start.id, start.epoch, start.manifest());
         Recorder::start(self, manifest, epoch, move |store| Ok(Box::new(store.create_folder(id)?)), report)
     }
 }

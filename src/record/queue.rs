@@ -11,6 +11,7 @@ use super::tracks::gate::{Gates, Taken};
 use super::tracks::{self, Unit};
 use crate::ids::TrackId;
 use crate::media::{AudioOut, VideoOut};
+use crate::room::Framing;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -81,6 +82,8 @@ pub enum Command {
         slate: Option<Arc<[u8]>>,
     },
     Resume,
+    /// What it is of has changed; media flow on.
+    Frame(Box<Framing>),
     Stop(Reason),
 }
 
@@ -229,6 +232,11 @@ impl Queue {
             return false;
         }
         match command {
+            Command::Frame(_) => {
+                self.commands += 1;
+                self.items.push_back(Item::Command { command, wall });
+                return true;
+            }
             Command::Pause { .. } if self.gate == Gate::Closed => return false,
             Command::Pause { .. } => self.gate = Gate::Closed,
             Command::Resume if self.gate == Gate::Closed => self.gate = Gate::Fresh,

@@ -14,6 +14,7 @@ use super::timeline::{Line, PauseMode, TimelineEvent};
 use super::tracks::stage::{self, Tracks};
 use super::tracks::{Medium, Mode, Unit};
 use crate::media::{AudioOut, VideoOut};
+use crate::room::Framing;
 use crate::runtime::clock::rfc3339;
 use mixdown_codecs::{AudioCodec, VideoCodec};
 use std::collections::VecDeque;
@@ -57,6 +58,8 @@ pub enum Output {
     /// A picture could not be used; the next one must be a keyframe.
     Broken,
     /// All is told.
+    /// What it is of from now on.
+    Framing(Box<Framing>),
     End {
         reason: Reason,
         duration: Ticks,
@@ -141,6 +144,7 @@ impl Session {
             }
             Item::Command { command: Command::Pause { mode, slate }, wall } => self.pause(mode, slate.as_deref(), wall),
             Item::Command { command: Command::Resume, .. } => self.resume(),
+            Item::Command { command: Command::Frame(framing), .. } => self.outputs.push_back(Output::Framing(framing)),
             Item::Command { command: Command::Stop(reason), wall } => self.stop(reason, wall),
         }
     }

@@ -47,6 +47,10 @@ pub enum TimelineEvent {
         name: String,
         text: String,
     },
+    /// What is played into the room, and where it stands, as `/v1/ingress/{id}` shows it: it has no track of its own.
+    Ingress {
+        state: serde_json::Value,
+    },
     Paused {
         mode: PauseMode,
     },

@@ -186,10 +186,18 @@ impl Writer {
             Output::Line(line) => self.write_line(&timeline::write(line)),
             Output::State(state) => {
                 self.manifest.state = *state;
-                Ok(disk::replace(self.disk.as_ref(), MANIFEST, &self.manifest.json())?)
+                self.write_manifest()
+            }
+            Output::Framing(framing) => {
+                self.manifest.frame(framing);
+                self.write_manifest()
             }
             Output::Broken | Output::End { .. } => Ok(()),
         }
+    }
+
+    fn write_manifest(&self) -> Result<(), Fault> {
+        Ok(disk::replace(self.disk.as_ref(), MANIFEST, &self.manifest.json())?)
     }
 
     /// Syncs what is due.

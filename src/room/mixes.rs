@@ -126,7 +126,7 @@ fn floors(room: &Room) -> Arc<[Rule]> {
             rules.push(rule);
         }
     }
-    let recorded = room.composites().map(|recording| (&recording.layout, &recording.view));
+    let recorded = room.composites().map(|recording| (&recording.framing.layout, &recording.framing.view));
     for (layout, view) in recorded.chain(room.egresses().iter().map(|egress| (&egress.layout, &egress.view))) {
         let rule = layout.as_ref().map_or_else(|| room.rule_of(view), |layout| layout.active_speaker.into());
         if !rules.contains(&rule) {
@@ -177,7 +177,7 @@ impl Room {
             Name::Recording(id) => {
                 let Some(recording) = self.recordings().iter().find(|recording| recording.id == *id) else { return Blend::new() };
                 let willing: Vec<&Member> = speakers.iter().copied().filter(|member| member.consent() != Consent::Deny).collect();
-                self.blend(&Name::View(recording.view.clone()), &willing)
+                self.blend(&Name::View(recording.framing.view.clone()), &willing)
             }
             Name::View(name) => {
                 let Some(view) = self.views.get(name) else { return Blend::new() };

@@ -24,7 +24,7 @@ mod views;
 
 pub use egress::Egress;
 pub use pictures::Audience;
-pub use recordings::Recording;
+pub use recordings::{Framing, Recording};
 pub use settings::Settings;
 pub use views::{Expect, MAIN_VIEW};
 

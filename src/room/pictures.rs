@@ -105,8 +105,8 @@ pub(super) fn wishes(room: &Room) -> Vec<Wish> {
         }
     }
     for recording in room.composites() {
-        let Some(state) = room.views.get(&recording.view) else { continue };
-        let name = (recording.view.clone(), Some(recording.id.listener()));
+        let Some(state) = room.views.get(&recording.framing.view) else { continue };
+        let name = (recording.framing.view.clone(), Some(recording.id.listener()));
         wish(&mut wishes, Content::recorded(room, state, recording), name, Some((Watcher::Recording(recording.id), recording.codec)));
     }
     for egress in room.egresses() {
@@ -196,11 +196,12 @@ impl Content {
         }
     }
 
-    /// What `recording` is of: the view as it is watched, unless it has a layout of its own or somebody does not allow it.
+    /// What `recording` is of: the view as it is watched, unless it has a layout or canvas of its own or somebody does not allow it.
     fn recorded(room: &Room, state: &ViewState, recording: &Recording) -> Self {
-        let layout = adorned(room, state, recording.layout.as_ref().unwrap_or(&state.layout));
+        let layout = adorned(room, state, recording.framing.layout.as_ref().unwrap_or(&state.layout));
+        let canvas = recording.framing.canvas.as_ref().unwrap_or(&state.canvas).clone();
         let watched = Self::of(room, state, None);
-        Self { layout, discretion: room.discretion(|member| watched.shows(member)), ..watched }
+        Self { canvas, layout, discretion: room.discretion(|member| watched.shows(member)), ..watched }
     }
 
     /// What `egress` shows: the view as it is watched, or in a layout of its own.

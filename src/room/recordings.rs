@@ -4,20 +4,41 @@
 //! recorded, what is recorded is another content than what is watched, with a canvas and a mix of its own; where all allow, it is the same,
 //! and costs no encode. It is in no roster, keeps nobody company, and stays when nobody is left.
 
-use super::model::Consent;
+use super::model::{Canvas, Consent};
 use super::{Error, MAIN_VIEW, Member, Room};
 use crate::ids::{ParticipantId, RecordingId};
 use mixdown_codecs::VideoCodec;
 use mixdown_layouts::Layout;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+/// What is recorded: a view, and what stands in place of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Framing {
+    pub view: String,
+    pub layout: Option<Layout>,
+    pub canvas: Option<Canvas>,
+}
+
+impl Default for Framing {
+    fn default() -> Self {
+        Self { view: MAIN_VIEW.to_owned(), layout: None, canvas: None }
+    }
+}
+
+impl Framing {
+    /// Whether it is more than a view as it is watched.
+    pub const fn is_its_own(&self) -> bool {
+        self.layout.is_some() || self.canvas.is_some()
+    }
+}
 
 /// One that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
     pub id: RecordingId,
-    pub view: String,
-    /// In place of the view's.
-    pub layout: Option<Layout>,
+    pub framing: Framing,
     pub codec: VideoCodec,
     /// Neither watches nor hears meanwhile.
     pub paused: bool,
@@ -33,12 +54,28 @@ pub(super) struct Discretion {
 }
 
 impl Room {
+    /// Refuses what cannot be recorded: a view that is not there, a canvas that no view can have.
+    pub fn check_framing(&self, framing: &Framing) -> Result<(), Error> {
+        self.known_view(&framing.view)?;
+        framing.canvas.as_ref().map_or(Ok(()), |canvas| canvas.check("/canvas"))
+    }
+
     /// Begins to record a view.
     pub fn record(&mut self, recording: Recording) -> Result<(), Error> {
-        self.known_view(&recording.view)?;
+        self.check_framing(&recording.framing)?;
         self.recordings.retain(|other| other.id != recording.id);
         self.recordings.push(recording);
         self.settle();
+        Ok(())
+    }
+
+    /// Goes on with another view, layout or canvas, in the same file.
+    pub fn frame_recording(&mut self, id: RecordingId, framing: Framing) -> Result<(), Error> {
+        self.check_framing(&framing)?;
+        if let Some(recording) = self.recordings.iter_mut().find(|recording| recording.id == id) {
+            recording.framing = framing;
+            self.settle();
+        }
         Ok(())
     }
 
@@ -80,8 +117,8 @@ impl Room {
 
     /// Those of a view that is no more go on with `main`.
     pub(super) fn unview_recordings(&mut self, view: &str) {
-        for recording in self.recordings.iter_mut().filter(|recording| recording.view == view) {
-            MAIN_VIEW.clone_into(&mut recording.view);
+        for recording in self.recordings.iter_mut().filter(|recording| recording.framing.view == view) {
+            MAIN_VIEW.clone_into(&mut recording.framing.view);
         }
     }
 
@@ -112,7 +149,7 @@ mod tests {
     use crate::room::plan::Change;
     use crate::room::sound::RoomAudio;
     use crate::room::{Arrival, Expect, Settings};
-    use mixdown_codecs::AudioCodec;
+    use mixdown_codecs::{AudioCodec, Size};
 
     const REC: RecordingId = RecordingId(1 << 64);
 
@@ -135,8 +172,8 @@ mod tests {
     }
 
     fn record(room: &mut Room, layout: Option<Layout>) {
-        room.record(Recording { id: REC, view: MAIN_VIEW.into(), layout, codec: VideoCodec::H264, paused: false, composite: true })
-            .unwrap();
+        let framing = Framing { layout, ..Framing::default() };
+        room.record(Recording { id: REC, framing, codec: VideoCodec::H264, paused: false, composite: true }).unwrap();
     }
 
     fn consents(room: &mut Room, n: u128, consent: Consent, operator: bool) {
@@ -198,6 +235,25 @@ mod tests {
     }
 
     #[test]
+    fn another_view_layout_or_canvas_is_taken_while_it_runs_and_what_is_watched_stays() {
+        let mut room = room(1..=3);
+        room.put_view("stage", ViewPatch::default(), Expect::Anything).unwrap();
+        record(&mut room, None);
+        let (shared, watched) = (room.plan().recorded[&REC], renditions(&room));
+        let canvas = Canvas { width: 640, height: 640, ..Canvas::default() };
+        room.frame_recording(REC, Framing { view: "stage".into(), canvas: Some(canvas.clone()), ..Framing::default() }).unwrap();
+        let (of, ..) = room.plan().encoded(room.plan().recorded[&REC]).unwrap();
+        assert_eq!(room.plan().canvases[&of].content.size(), Size::new(640, 640));
+        assert_eq!(renditions(&room), watched + 1);
+        let wrong = Framing { canvas: Some(Canvas { width: 63, ..canvas }), ..Framing::default() };
+        assert!(matches!(room.frame_recording(REC, wrong), Err(Error::Invalid { pointer: "/canvas", .. })));
+        assert_eq!(room.frame_recording(REC, Framing { view: "no".into(), ..Framing::default() }), Err(Error::NoView("no".into())));
+        assert_eq!(room.recordings()[0].framing.view, "stage", "what is refused changes nothing");
+        room.frame_recording(REC, Framing::default()).unwrap();
+        assert_eq!((room.plan().recorded[&REC], renditions(&room)), (shared, watched), "back to what is watched, at no encode");
+    }
+
+    #[test]
     fn consent_decides_who_is_in_the_recorded_picture_and_sound_alone() {
         let mut room = room(1..=2);
         record(&mut room, None);
@@ -239,12 +295,12 @@ mod tests {
     fn a_view_that_is_deleted_leaves_its_recording_with_main() {
         let mut room = room(1..=1);
         room.put_view("stage", ViewPatch::default(), Expect::Anything).unwrap();
-        let of =
-            |view: &str| Recording { id: REC, view: view.into(), layout: None, codec: VideoCodec::H264, paused: false, composite: true };
+        let framing = |view: &str| Framing { view: view.into(), ..Framing::default() };
+        let of = |view: &str| Recording { id: REC, framing: framing(view), codec: VideoCodec::H264, paused: false, composite: true };
         assert_eq!(room.record(of("nowhere")), Err(Error::NoView("nowhere".into())));
         room.record(of("stage")).unwrap();
         room.delete_view("stage", Expect::Anything).unwrap();
-        assert_eq!((room.recordings()[0].view.as_str(), room.plan().recorded.len()), (MAIN_VIEW, 1));
+        assert_eq!((room.recordings()[0].framing.view.as_str(), room.plan().recorded.len()), (MAIN_VIEW, 1));
     }
 
     #[test]

@@ -153,6 +153,7 @@ fn every_bad_value_is_one_line_that_names_key_and_remedy() {
             "recordings.upload.secret_access_key",
         ),
         ("[recordings.upload]\npart_bytes = 1000", "recordings.upload.part_bytes"),
+        ("[recordings.upload]\ntimeout_ms = 1", "recordings.upload.timeout_ms"),
         ("[overload]\nup_cpu_percent = 95", "overload.up_cpu_percent"),
         ("[overload]\nadmission_cpu_percent = 0", "overload.admission_cpu_percent"),
         ("[webhooks]\nmax_bytes = 1", "webhooks.max_bytes"),

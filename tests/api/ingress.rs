@@ -233,6 +233,18 @@ async fn a_film_is_seen_and_heard_pauses_is_moved_and_leaves_at_its_end() {
     tokio::time::sleep(Duration::from_millis(500)).await;
 
     let tape = server.tape(&recording).await;
+    // It has no track of its own: what was played when is in the timeline.
+    let timeline = server.get(&format!("{recording}/timeline.json")).await;
+    let told =
+        timeline["events"].as_array().expect("events").iter().filter(|event| event["type"] == "ingress").map(|event| &event["state"]);
+    let told: Vec<_> =
+        told.map(|state| (state["state"].as_str().expect("state"), state["position_ms"].as_u64().expect("position"))).collect();
+    assert!(told.iter().any(|(state, at)| *state == "paused" && at.abs_diff(position(&paused)) < 60), "{told:?}");
+    assert!(told.iter().any(|(state, at)| *state == "playing" && (4000..4100).contains(at)), "{told:?}");
+    assert!(
+        told.first().is_some_and(|(state, _)| *state == "starting") && told.last().is_some_and(|(state, _)| *state == "complete"),
+        "{told:?}"
+    );
     let (seen, heard) = (tape.seen(), tape.heard());
     let order: Vec<usize> = seen.iter().filter_map(|(colour, _)| *colour).collect();
     assert_eq!(order, [0, 1, 4, 5], "{seen:?}");

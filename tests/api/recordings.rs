@@ -114,6 +114,48 @@ async fn a_recording_is_begun_paused_stopped_fetched_in_every_form_and_deleted()
     assert_eq!(server.get("/v1/recordings").await.json()["items"], json!([]));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_running_recording_is_of_is_patched_and_of_an_ended_one_is_not() {
+    let server = dev().await;
+    let path = server.record("standup").await;
+    server.until(&path, |shown| shown["state"] == "active").await;
+    let patch = async |body: &str| {
+        let request = call(Method::PATCH, &path).body("application/merge-patch+json", body.to_owned());
+        server.send(request).await
+    };
+    let own = patch(r#"{"layout": {"type": "speaker", "gap": 8}, "canvas": {"width": 640, "height": 360}}"#).await.json();
+    assert_eq!((&own["layout"]["type"], &own["layout"]["gap"], &own["canvas"]["fps"]), (&json!("speaker"), &json!(8), &json!(30)), "{own}");
+    let kept = patch(r#"{"layout": {"gap": 2}}"#).await.json();
+    assert_eq!(
+        (&kept["layout"]["type"], &kept["layout"]["gap"], &kept["canvas"]),
+        (&json!("speaker"), &json!(2), &own["canvas"]),
+        "{kept}"
+    );
+    for (body, pointer) in [
+        (r#"{"view": "nowhere"}"#, "/view"),
+        (r#"{"canvas": {"width": 63}}"#, "/canvas/width"),
+        (r#"{"layout": {"type": "dance"}}"#, "/layout/type"),
+        (r#"{"state": "paused"}"#, "/state"),
+    ] {
+        let refused = patch(body).await;
+        assert_eq!(
+            (refused.status, &refused.json()["errors"][0]["pointer"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!(pointer)),
+            "{body}"
+        );
+    }
+    server.until(&path, |shown| shown["layout"]["gap"] == 2 && shown["canvas"]["width"] == 640).await;
+    let back = patch(r#"{"layout": null, "canvas": null}"#).await.json();
+    assert!(back["layout"].is_null() && back["canvas"].is_null(), "{back}");
+    assert_eq!(server.post(&format!("{path}/stop"), "").await.status, StatusCode::OK);
+    server.until(&path, |shown| shown["state"] == "complete" && shown["canvas"].is_null()).await;
+    assert_eq!(patch("{}").await.status, StatusCode::GONE);
+    let with = server.post("/v1/rooms/standup/recordings", r#"{"canvas": {"width": 360, "height": 640}}"#).await.json();
+    assert_eq!((&with["canvas"]["height"], &with["view"]), (&json!(640), &json!("main")), "{with}");
+    let each = server.post("/v1/rooms/standup/recordings", r#"{"tracks": "each", "canvas": {}}"#).await;
+    assert_eq!(each.json()["errors"][0]["pointer"], "/canvas", "there is no picture to compose");
+}
+
 async fn fetch_media(server: &Server, path: &str, shown: &Value) {
     let (url, files) = (format!("{path}/media"), shown["files"].as_array().expect("files"));
     let file = files.iter().find(|file| file["name"] == "media.mp4").expect("media");

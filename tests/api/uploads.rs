@@ -14,10 +14,12 @@ use mixdown::record::store::Media;
 use mixdown::record::tracks::{Medium, Mode, Unit};
 use mixdown::record::upload::{self, FRAGMENTS, Hidden, State, Told, Upload};
 use mixdown::record::{Event, Manifest, Part, Reason, Recorder, Report, Settings, Start, Store};
+use mixdown::room::Framing;
 use mixdown::runtime::clock;
 use mixdown_codecs::{AudioCodec, Size, VideoCodec};
 use serde_json::{Value, json};
 use std::io::Read;
+use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -66,6 +68,7 @@ fn desk(port: u16, change: impl FnOnce(&mut upload::Settings)) -> Desk {
         secret_access_key: Hidden("sesame".into()),
         service_account_file: String::new(),
         part_bytes: PART,
+        timeout: LONG,
         keep_local: true,
         delete_unconfirmed: false,
         retry: (Duration::from_millis(50), Duration::from_millis(500)),
@@ -125,7 +128,7 @@ impl Desk {
         let start = Start {
             id: RecordingId(id),
             room: "standup".parse().expect("a room"),
-            view: "main".into(),
+            framing: Framing::default(),
             wall: clock::wall(),
             tracks,
             epoch: clock::now(),
@@ -298,6 +301,29 @@ async fn a_file_that_cannot_be_sent_holds_up_no_other() {
     let has_others = |upload: &Upload| others.iter().all(|file| upload.confirmed.contains_key(&file.name));
     let failing = desk.until(manifest.id, |upload| upload.state == State::Retrying && has_others(upload)).await;
     assert!(failing.error.is_some_and(|error| error.contains("not in the recording's folder")) && others.len() >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_does_not_answer_costs_one_wait_and_not_one_for_each_file() {
+    let (silence, asked) = (TcpListener::bind("127.0.0.1:0").expect("bound"), Arc::new(Mutex::new(Vec::new())));
+    let (port, held) = (silence.local_addr().expect("address").port(), Arc::clone(&asked));
+    // Whoever asks is heard, and gets no answer.
+    std::thread::spawn(move || silence.incoming().flatten().for_each(|line| held.lock().expect("whole").push(line)));
+    let mut desk = desk(port, |settings| {
+        settings.timeout = Duration::from_millis(300);
+        settings.retry = (LONG, LONG);
+    });
+    desk.stop.cancel();
+    let (recorder, events) = desk.record_as(1, Mode::Both);
+    play(&recorder, 0, 2);
+    speak(&recorder, 0, 2);
+    let manifest = end(&recorder, &events);
+    desk.begin();
+    let failing = desk.until(manifest.id, |upload| upload.state == State::Retrying).await;
+    assert!(failing.error.is_some_and(|error| error.contains("does not answer")), "the first of them says so");
+    // A request is repeated once.
+    let asked = asked.lock().expect("whole").len();
+    assert!((1..=2).contains(&asked) && manifest.files.len() > 4, "{asked} requests for {} files", manifest.files.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

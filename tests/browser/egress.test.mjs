@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { chromium, missing, mixdown, open, quit, serve, shoot, story, until } from './harness.mjs';
 import { load } from './modules.mjs';
@@ -49,6 +50,18 @@ async function play(url) {
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
+}
+
+/** Leaves it to hls.js, with the oldest that the window still has, and counts what it complains of. */
+function playWithHls(url) {
+  const video = document.createElement('video');
+  Object.assign(video, { muted: true, autoplay: true, width: 640 });
+  document.body.replaceChildren(video);
+  const player = new window.Hls({ startPosition: 0 });
+  window.complaints = [];
+  player.on(window.Hls.Events.ERROR, (_, { details, fatal }) => window.complaints.push(`${details}${fatal ? ', fatal' : ''}`));
+  player.loadSource(url);
+  player.attachMedia(video);
 }
 
 /** Leaves it to the browser; false: it knows no HLS. */
@@ -125,6 +138,27 @@ story('what leaves a room', missing.mixdown || missing.chromium, (test, { before
     assert.equal(moved.fault, null);
     assert.ok(Math.max(...moved.points) - Math.min(...moved.points) > 40, 'it is a picture');
     await shoot(player, 'hls');
+    await player.close();
+  });
+
+  test('hls.js plays it, from the beginning of the window on and without a complaint', async () => {
+    const url = await page.$eval('tbody a', (link) => link.href);
+    const player = await open(browser, `${site.url}/test/code.js`);
+    await player.addScriptTag({ path: createRequire(import.meta.url).resolve('hls.js/dist/hls.min.js') });
+    await player.evaluate(playWithHls, url);
+    const begun = await until('its picture', async () => {
+      const seen = await player.evaluate(look);
+      return seen.width === 1280 && seen.at > 0.2 && seen;
+    }, 30_000, (seen) => JSON.stringify(seen));
+    const later = await until('it goes on', async () => {
+      const seen = await player.evaluate(look);
+      return seen.at > begun.at + 4 && seen;
+    }, 30_000, (seen) => JSON.stringify(seen));
+    assert.ok(later.points.filter((value, index) => Math.abs(value - begun.points[index]) > 12).length > 5, 'its pictures move');
+    // Behind the edge is what was sent before: one can go back to it.
+    const back = await player.evaluate(() => { const video = document.querySelector('video'); video.currentTime -= 3; return video.currentTime; });
+    await until('it goes on from there', async () => (await player.evaluate(look)).at > back + 1, 30_000);
+    assert.deepEqual([(await player.evaluate(look)).fault, await player.evaluate(() => window.complaints)], [null, []]);
     await player.close();
   });
 

@@ -34,8 +34,14 @@ test('a playlist is read as ranges of bytes and of time', () => {
 const KEY = 'browser:a-secret-of-the-browser-tests-0123456789';
 
 /** Anybody's server plays the file by itself, one with keys by its fragments. */
-const SERVERS = [['of a server that is open', undefined, false], ['behind a key', KEY, false], ['that are in a bucket alone', undefined, true]];
-for (const [name, key, away] of SERVERS) {
+const SERVERS = [
+  ['of a server that is open', undefined, false, 'h264'],
+  ['behind a key', KEY, false, 'h264'],
+  ['that are in a bucket alone', undefined, true, 'h264'],
+  ['of a server that knows VP8 alone', undefined, false, 'vp8'],
+  ['of VP8 alone, behind a key', KEY, false, 'vp8'],
+];
+for (const [name, key, away, codec] of SERVERS) {
   story(`the recordings ${name}`, missing.mixdown || missing.chromium || (away && missing.bucket), (test, { before, after }) => {
     let server;
     let browser;
@@ -54,7 +60,7 @@ for (const [name, key, away] of SERVERS) {
 
     before(async () => {
       films = away ? await bucket() : null;
-      server = await mixdown({ key, env: films?.env });
+      server = await mixdown({ key, env: { ...films?.env, ...(codec === 'vp8' && { MIXDOWN_VIDEO_CODECS: 'vp8' }) } });
       browser = await chromium();
       const { token } = key ? await api('POST', '/v1/tokens', { identity: 'ann', room: 'past', join: true, subscribe: true, publish: ['audio', 'video', 'data'] }) : {};
       const guest = await open(browser, `${server.url}/r/past${token ? `#token=${token}` : ''}`);
@@ -97,17 +103,19 @@ for (const [name, key, away] of SERVERS) {
       if (away) await until('it is in the bucket alone', async () => (await api('GET', `/v1/recordings/${id}`)).upload.local === false);
       await page.goto(`${server.url}/recordings`);
       await until('a thumbnail', () => page.$eval(`[data-id=${id}] img`, (image) => image.naturalWidth > 0).catch(() => false));
-      await shoot(page, `recordings-${away ? 'away' : key ? 'key' : 'open'}`);
+      await shoot(page, `recordings-${away ? 'away' : key ? 'key' : 'open'}-${codec}`);
       await press(`[data-id=${id}] a`);
       await until('its picture', async () => (await playing()).width === 1280, 20_000, JSON.stringify);
-      const length = (await api('GET', `/v1/recordings/${id}`)).duration_ms / 1000;
+      const { duration_ms: long, video } = await api('GET', `/v1/recordings/${id}`);
+      const length = long / 1000;
+      assert.equal(video.codec, codec);
       await until('its length', async () => Math.abs((await playing()).length - length) < 0.5, 10_000, JSON.stringify);
       await page.$eval('video', (video) => { video.muted = true; return video.play(); });
       await until('it moves', async () => (await playing()).at > 1, 20_000, JSON.stringify);
       await page.$eval('video', (video) => { video.currentTime = video.duration - 0.7; });
       await until('it ends', () => page.$eval('video', (video) => video.ended), 20_000);
       assert.equal((await playing()).fault, null);
-      await shoot(page, `recording-${away ? 'away' : key ? 'key' : 'open'}`);
+      await shoot(page, `recording-${away ? 'away' : key ? 'key' : 'open'}-${codec}`);
     });
 
     test('what happened is told under the picture, and leads to its moment', async () => {

@@ -226,7 +226,7 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict) -> N
                 "properties": {"type": {"const": "custom"}, part: parts[part] | {"minItems": 1}}}
 
     for name, schema in schemas.items():
-        if name.startswith(("RoomSettings", "ViewSettings", "NewRoom", "NewView", "NewRecording", "NewEgress")):
+        if name.startswith(("RoomSettings", "ViewSettings", "NewRoom", "NewView", "NewRecording", "RecordingFraming", "NewEgress")):
             layout = only(changes if name.endswith("Patch") else parts, "type", "gap")
             schema["properties"]["layout"] = {"oneOf": [layout, {"type": "null"}]}
     view = "/v1/rooms/{room}/views/{view}/layout"

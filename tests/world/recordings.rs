@@ -14,7 +14,7 @@ use mixdown::record::timeline::Timeline;
 use mixdown::record::tracks::Mode;
 use mixdown::record::{Manifest, Part, PauseMode, Reason, Settings, State, Store, TimelineEvent};
 use mixdown::room::model::{Canvas, Consent, ParticipantPatch, RoomPatch, ViewPatch};
-use mixdown::room::{Expect, MAIN_VIEW};
+use mixdown::room::{Expect, Framing, MAIN_VIEW};
 use mixdown_codecs::{AudioCodec, FramePool, I420Frame, Size, audio, gate, video};
 use mixdown_layouts::layout::{Kind as LayoutKind, Transition};
 use mixdown_layouts::{Fit, Layout};
@@ -52,7 +52,7 @@ pub fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Stu
 }
 
 pub fn new() -> NewRecording {
-    NewRecording { view: MAIN_VIEW.into(), layout: None, tracks: Mode::Composite }
+    NewRecording { framing: Framing::default(), tracks: Mode::Composite }
 }
 
 /// Whose tiles a picture has, and what can be read in them.
@@ -131,10 +131,17 @@ pub fn unreel(bytes: &[u8], picture: &mut dyn FnMut(u64, Arc<I420Frame>), sound:
 impl Film {
     /// How much later, in milliseconds, somebody is heard to sing than the picture in which they begin to is seen.
     pub fn skew(&self, person: u8, id: ParticipantId, frame: u16) -> i64 {
-        let sings = (0..).step_by(10).find(|ms| self.hears(person, *ms, *ms + 20)).unwrap();
+        let shown = self.shown(id, frame);
+        let sound = |ms: u64| &self.sound[(ms * 96) as usize..(ms * 96 + 480) as usize];
+        // Half of what is listened to at a time is enough.
+        let sings = (shown.saturating_sub(200)..shown + 200).find(|ms| loudness(sound(*ms), tone(person)) > 0.1).unwrap() + 2;
+        sings as i64 - shown as i64
+    }
+
+    /// When the first picture is seen that is no older than this one of somebody's.
+    fn shown(&self, id: ParticipantId, frame: u16) -> u64 {
         let begins = |codes: &Tiles| codes.iter().any(|(of, code)| *of == id && code.is_some_and(|code| code.frame >= frame));
-        let shown = self.codes(0, u64::MAX).into_iter().find(|(_, codes)| begins(codes)).unwrap();
-        sings as i64 - shown.0 as i64
+        self.codes(0, u64::MAX).into_iter().find(|(_, codes)| begins(codes)).unwrap().0
     }
 
     /// The frames that were read in somebody's tile, in the order of the film.
@@ -331,6 +338,7 @@ fn a_view_that_changes_its_layout_and_canvas_while_it_is_recorded_is_one_film_in
     let mut sizes: Vec<u32> = film.pictures.iter().map(|(_, frame)| frame.size().width).collect();
     sizes.dedup();
     assert_eq!(sizes, [640, 480, 640, 320]);
+    assert_eq!(film.seen(2400, 2800), BTreeSet::from([1, 2]), "the timeline says where they are in the grid");
     for guest in [0, 1] {
         let frames = film.frames(studio.world.guests[guest].id.unwrap());
         assert!(frames.len() > 60 && frames.is_sorted(), "{frames:?}");
@@ -366,13 +374,40 @@ fn what_is_watched_is_encoded_as_often_as_before_while_it_is_recorded() {
 fn one_with_its_own_layout_shows_that_and_the_watched_view_stays_as_it_is() {
     let mut studio = studio(vec![Profile::new(1), Profile::new(2)], |_| {});
     let layout = Layout { kind: LayoutKind::Single, transition: Transition { ms: 0, ..Transition::default() }, ..Layout::default() };
-    let id = studio.world.record(NewRecording { layout: Some(layout), ..new() }).unwrap();
+    let id = studio.world.record(NewRecording { framing: Framing { layout: Some(layout), ..Framing::default() }, ..new() }).unwrap();
     let from = studio.world.now + Duration::from_millis(500);
     studio.world.run_ms(2000);
     assert!(studio.world.sights(0, from).all(|sight| sight.codes.len() == 2));
     let film = studio.stop(id);
     assert!(film.codes(500, 1900).iter().all(|(_, codes)| codes.len() == 1));
     assert!(film.hears(1, 500, 1900) && film.hears(2, 500, 1900), "but hears everybody");
+}
+
+#[test]
+fn what_a_recording_is_of_changes_while_it_runs_and_what_is_watched_does_not() {
+    let mut studio = studio(vec![Profile::new(1), Profile::new(2)], |settings| settings.progressive = false);
+    let id = studio.world.record(new()).unwrap();
+    studio.world.run_ms(1000);
+    let from = studio.world.now + Duration::from_millis(500);
+    let layout = Layout { kind: LayoutKind::Single, transition: Transition { ms: 0, ..Transition::default() }, ..Layout::default() };
+    for (canvas, layout) in [((360, 640, 15), Some(layout)), ((640, 360, 30), None)] {
+        let (width, height, fps) = canvas;
+        let canvas = Canvas { width, height, fps, ..Canvas::default() };
+        let framing = Framing { layout, canvas: Some(canvas), ..Framing::default() };
+        studio.world.act(id, Action::Frame(framing.into())).unwrap();
+        studio.world.run_ms(1500);
+    }
+    assert!(studio.world.sights(0, from).all(|sight| sight.codes.len() == 2), "who watches sees both all the time");
+    let film = studio.stop(id);
+    assert_eq!((film.manifest.canvas.as_ref().unwrap()["height"].as_u64(), film.manifest.layout.is_none()), (Some(360), true));
+    let people = |from, to| film.codes(from, to).iter().map(|(_, codes)| codes.len()).collect::<BTreeSet<_>>();
+    assert_eq!([people(0, 900), people(1300, 2400), people(2800, 3900)], [2, 1, 2].map(|people| BTreeSet::from([people])));
+    let sizes: Vec<Size> = film.pictures.iter().map(|(_, frame)| frame.size()).collect::<Vec<_>>();
+    assert!(sizes.contains(&Size::new(360, 640)) && sizes.last() == Some(&Size::new(640, 360)), "{sizes:?}");
+    assert!(film.pictures.is_sorted_by_key(|(at, _)| *at), "in order; of the tick of a change both canvases have a picture");
+    assert!(film.hears(1, 300, 3700) && film.hears(2, 300, 3700) && film.longest_gap() <= 140, "{}", film.longest_gap());
+    assert!(studio.world.act(id, Action::Frame(Framing::default().into())).is_err(), "it has ended");
+    plays(&studio._folder.path().join("recordings").join(id.to_string()).join("media.mp4"));
 }
 
 #[test]
@@ -386,7 +421,8 @@ fn who_has_a_seat_with_a_frame_rate_keeps_it_in_the_recording_while_speaking_and
             {{"x": "1/2", "width": "1/2", "height": "1/2", "seat": "pinned"}},
             {{"x": "1/2", "y": "1/2", "width": "1/2", "height": "1/2", "seat": {{"participant": "{interpreter}"}}, "min_fps": 25}}]}}"#
     );
-    let id = studio.world.record(NewRecording { layout: Some(serde_json::from_str(&layout).unwrap()), ..new() }).unwrap();
+    let framing = Framing { layout: Some(serde_json::from_str(&layout).unwrap()), ..Framing::default() };
+    let id = studio.world.record(NewRecording { framing, ..new() }).unwrap();
     studio.world.run_ms(1500);
     studio.world.patch(0, ParticipantPatch { pinned: Some(true), ..ParticipantPatch::default() });
     studio.world.run_ms(1000);
@@ -474,7 +510,7 @@ fn a_room_has_only_so_many_at_a_time_and_one_that_has_ended_is_gone() {
     let ids = [(); 2].map(|()| studio.world.record(new()).unwrap());
     assert!(matches!(studio.world.record(new()), Err(Refusal::Busy(detail)) if detail.contains("max_per_room")));
     assert!(matches!(
-        studio.world.record(NewRecording { view: "nowhere".into(), ..new() }),
+        studio.world.record(NewRecording { framing: Framing { view: "nowhere".into(), ..Framing::default() }, ..new() }),
         Err(Refusal::Unprocessable { pointer: "/view", .. })
     ));
     studio.world.run_ms(500);

@@ -18,6 +18,7 @@ const WORDS = {
   left: (event, names) => `${names.get(event.participant) ?? 'Somebody'} left`,
   renamed: ({ name }) => `Somebody is now called ${name}`,
   chat: ({ name, text }) => `${name || 'Operator'}: ${text}`,
+  ingress: ({ state }) => `${state.name}: ${state.state}`,
   paused: () => 'Recording paused',
   resumed: () => 'Recording resumed',
   gap: ({ lost, track }) => `${lost} ${track === 'video' ? 'pictures' : 'packets of sound'} lost`,

@@ -1,6 +1,7 @@
 /**
  * Plays a recording with credentials, which a media element cannot send: its fragments are fetched around the place that is
- * played, by the playlist's ranges. It also follows a recording that still runs.
+ * played, by the playlist's ranges. It also follows a recording that still runs. What a browser plays out of files alone, as Chromium
+ * does VP8 in MP4, is fetched as a whole, as far as it has come.
  *
  * @module
  */
@@ -15,8 +16,11 @@ const BEHIND = 30;
 const AGAIN_MS = 3000;
 const CODECS = { h264: 'avc1.42e01f', vp8: 'vp08.00.10.08' };
 
-/** Whether a media element may fetch this by itself. @param {{state: string}} recording @param {boolean} signedIn */
-export const plain = ({ state }, signedIn) => !signedIn && isOver(state);
+/** @param {{codec: string} | null | undefined} pictures */
+const mime = (pictures) => `video/mp4; codecs="${[CODECS[pictures?.codec], 'opus'].filter(Boolean).join()}"`;
+
+/** Whether a media element may fetch this by itself. @param {{state: string, video?: {codec: string} | null}} recording @param {boolean} signedIn */
+export const plain = ({ state, video }, signedIn) => !signedIn && (isOver(state) || !MediaSource.isTypeSupported(mime(video)));
 
 export class Source {
   #video;
@@ -38,8 +42,12 @@ export class Source {
   constructor(video, { id, video: pictures }, fault) {
     this.#video = video;
     this.#path = `/v1/recordings/${id}`;
-    this.#mime = `video/mp4; codecs="${[CODECS[pictures?.codec], 'opus'].filter(Boolean).join()}"`;
+    this.#mime = mime(pictures);
     this.#fault = fault;
+    if (!MediaSource.isTypeSupported(this.#mime)) {
+      this.#run(() => this.#whole());
+      return;
+    }
     this.#media.addEventListener('sourceopen', () => this.#run(() => this.#open()), { once: true });
     video.src = URL.createObjectURL(this.#media);
     for (const event of ['timeupdate', 'seeking', 'waiting']) {
@@ -64,6 +72,10 @@ export class Source {
     } finally {
       this.#busy = false;
     }
+  }
+
+  async #whole() {
+    this.#video.src = URL.createObjectURL(await (await this.#get('media')).blob());
   }
 
   async #open() {

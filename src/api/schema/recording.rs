@@ -1,6 +1,6 @@
 //! Recordings.
 
-use super::Layout;
+use super::{Canvas, Layout};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -21,10 +21,21 @@ pub struct NewRecording {
     view: super::ViewName,
     /// In place of the view's; not where there is no composite.
     layout: Option<Layout>,
+    /// In place of the view's; not where there is no composite.
+    canvas: Option<Canvas>,
     #[schema(required = false)]
     tracks: Tracks,
     #[schema(required = false)]
     format: Format,
+}
+
+/// What a recording is of: a view, and what stands in place of its own; `null`: the view's.
+#[derive(ToSchema)]
+pub struct RecordingFraming {
+    #[schema(required = false)]
+    view: super::ViewName,
+    layout: Option<Layout>,
+    canvas: Option<Canvas>,
 }
 
 /// What is written: the composed picture and the mix; everybody's own tracks as they come, without it; both.
@@ -77,6 +88,11 @@ pub struct Recording {
     id: String,
     room: String,
     view: String,
+    /// What stands in place of the view's.
+    #[schema(value_type = Option<Object>, required = false)]
+    layout: Option<serde_json::Value>,
+    #[schema(required = false)]
+    canvas: Option<Canvas>,
     state: RecordingState,
     /// Why it ended: `requested`, `room_ended`, `shutdown`, `max_duration`, `no_space`, `quota`, `disk_error`, `interrupted`, `no_picture` or
     /// `internal_error`.

@@ -40,7 +40,7 @@ impl Tape {
                 Output::Line(line) => self.lines.push(line),
                 Output::State(state) => self.states.push(state),
                 Output::Broken => self.broken += 1,
-                Output::Track(_) => {}
+                Output::Track(_) | Output::Framing(_) => {}
                 Output::End { reason, duration } => self.end = Some((reason, duration)),
             }
         }

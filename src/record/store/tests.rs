@@ -4,6 +4,7 @@ use super::super::{Event, Recorder, Report, Start, mp4};
 use super::*;
 use crate::record::tracks::Mode;
 use crate::record::upload;
+use crate::room::Framing;
 use crate::runtime::clock;
 use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -29,7 +30,7 @@ fn start(store: &Store, id: u128) -> (Recorder, Receiver<Event>) {
     let start = Start {
         id: RecordingId(id),
         room: "standup".parse().unwrap(),
-        view: "main".into(),
+        framing: Framing::default(),
         wall: crate::runtime::clock::wall(),
         tracks: Mode::Composite,
         epoch: clock::now(),
@@ -66,6 +67,7 @@ fn media_in_another_bucket_than_the_one_that_is_set_are_not_taken_from_that() {
         secret_access_key: upload::Hidden("s".into()),
         service_account_file: String::new(),
         part_bytes: 5 << 20,
+        timeout: Duration::from_secs(5),
         keep_local: false,
         delete_unconfirmed: false,
         retry: (LONG, LONG),
@@ -133,7 +135,7 @@ fn an_id_is_used_once() {
     let again = Start {
         id: first.id(),
         room: "standup".parse().unwrap(),
-        view: "main".into(),
+        framing: Framing::default(),
         wall: SystemTime::UNIX_EPOCH,
         tracks: Mode::Composite,
         epoch: clock::now(),

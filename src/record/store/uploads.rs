@@ -58,10 +58,12 @@ impl Store {
         self.folder(id)?.reader(name).map_err(unknown_or_disk)
     }
 
-    /// The names of the files that media are written to, so far.
-    pub fn growing(&self, id: RecordingId) -> Result<Vec<String>, Refusal> {
-        let tracks = files::begun(&self.folder(id)?)?;
-        Ok(std::iter::once(MEDIA.to_owned()).chain(tracks).collect())
+    /// The files that media are written to, so far, with their bytes. Opens none of them.
+    pub fn growing(&self, id: RecordingId) -> Result<Vec<(String, u64)>, Refusal> {
+        let folder = self.folder(id)?;
+        let names = std::iter::once(MEDIA.to_owned()).chain(files::begun(&folder)?);
+        // What is not there has not begun.
+        Ok(names.filter_map(|name| folder.length(&name).ok().map(|bytes| (name, bytes))).collect())
     }
 
     /// Unknown are media that another bucket has than the one that is set: what lies there under the same name is not these.

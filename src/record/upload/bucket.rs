@@ -4,6 +4,7 @@ use super::{Hidden, Settings};
 use bytes::Bytes;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
+use object_store::client::{HttpError, HttpErrorKind};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
@@ -13,8 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_stream::Stream;
 
-/// For one request, also of a large part over a thin line.
-const TIMEOUT: Duration = Duration::from_secs(300);
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// Why a request failed.
@@ -28,6 +27,9 @@ pub enum Fault {
     /// Try again later.
     #[error("{0}")]
     Refused(String),
+    /// Nobody answers, or not in time: try again later, and nothing else meanwhile.
+    #[error("{0}")]
+    Silent(String),
 }
 
 trait Backend: ObjectStore + MultipartStore {}
@@ -138,7 +140,7 @@ fn unusable(error: &Error) -> String {
 }
 
 fn client(settings: &Settings) -> (ClientOptions, RetryConfig) {
-    let options = ClientOptions::new().with_timeout(TIMEOUT).with_connect_timeout(CONNECT);
+    let options = ClientOptions::new().with_timeout(settings.timeout).with_connect_timeout(CONNECT);
     let options = options.with_allow_http(settings.endpoint.starts_with("http://"));
     // Who comes again, and when, is the driver's to say.
     let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(1), base: 2.0 };
@@ -216,8 +218,15 @@ fn fault(error: &Error) -> Fault {
                 "the bucket refuses the credentials{code}: correct recordings.upload.access_key_id and secret_access_key, or what they may do"
             ))
         }
+        _ if is_silent(error) => Fault::Silent(format!("the bucket does not answer: {}", line(error))),
         _ => Fault::Refused(format!("the bucket does not take it: {}", line(error))),
     }
+}
+
+fn is_silent(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut requests = causes.filter_map(|error| error.downcast_ref::<HttpError>());
+    requests.any(|error| matches!(error.kind(), HttpErrorKind::Connect | HttpErrorKind::Timeout))
 }
 
 /// What is not found where an upload in parts goes on is the upload.

@@ -159,7 +159,12 @@ impl Carrier {
     }
 
     async fn send(&self, id: RecordingId) -> Result<Progress, Fault> {
-        let (manifest, known) = match blocking(&self.store, move |store| Ok((store.manifest(id)?, store.upload(id)?))).await {
+        let look = move |store: &Store| {
+            let manifest = store.manifest(id)?;
+            let growing = if manifest.state.is_final() { Vec::new() } else { store.growing(id)? };
+            Ok((manifest, store.upload(id)?, growing))
+        };
+        let (manifest, known, growing) = match blocking(&self.store, look).await {
             // It is just being made, or deleted.
             Err(Fault::Unknown) => return Ok(Progress::Open),
             found => found?,
@@ -181,16 +186,12 @@ impl Carrier {
         let has_media = manifest.files.iter().any(|file| file.name == MEDIA);
         let names = match whole {
             true => manifest.files.iter().map(|file| file.name.clone()).collect(),
-            false => blocking(&self.store, move |store| store.growing(id)).await?,
-        };
-        let mut failed = Ok(());
-        for name in &names {
-            if !upload.confirmed.contains_key(name) {
-                // What grows is never all there, and what grows beside it does not wait for that; nor for one that fails.
-                failed = failed.and(self.send_file(id, &mut upload, name, whole).await);
+            false => {
+                let due = |(name, bytes): &(String, u64)| plan::may_send(upload.sessions.get(name), *bytes, self.settings.part_bytes);
+                growing.into_iter().filter(due).map(|(name, _)| name).collect::<Vec<_>>()
             }
-        }
-        failed?;
+        };
+        self.send_files(id, &mut upload, &names, whole).await?;
         if !whole {
             return Ok(Progress::Open);
         }
@@ -209,6 +210,24 @@ impl Carrier {
         metrics::counter!("mixdown_uploads_total").increment(1);
         self.tell(id).await;
         Ok(Progress::Settled)
+    }
+
+    /// What grows is never all there, and what grows beside it does not wait for that; nor for one that fails.
+    async fn send_files(&self, id: RecordingId, upload: &mut Upload, names: &[String], whole: bool) -> Result<(), Fault> {
+        let mut failed = Ok(());
+        for name in names {
+            if upload.confirmed.contains_key(name) {
+                continue;
+            }
+            let sent = self.send_file(id, upload, name, whole).await;
+            let silent = matches!(sent, Err(Fault::Silent(_)));
+            failed = failed.and(sent);
+            if silent {
+                // The next one would wait as long.
+                break;
+            }
+        }
+        failed
     }
 
     /// Sends of a file what can be sent now; of a whole one all, until the bucket has confirmed it.

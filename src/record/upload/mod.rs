@@ -55,6 +55,8 @@ pub struct Settings {
     pub service_account_file: String,
     /// Bytes of a part; every 2000 parts they become twice as large.
     pub part_bytes: u64,
+    /// For one request, also of a large part over a thin line.
+    pub timeout: Duration,
     /// Whether the local media stay once the bucket has confirmed them.
     pub keep_local: bool,
     /// Whether retention deletes what the bucket has not confirmed.

@@ -79,6 +79,11 @@ fn end(index: usize, part: u64) -> u64 {
     end
 }
 
+/// Whether a growing file of so many bytes, with whatever stands in front of its media, may have a part to send.
+pub fn may_send(session: Option<&Session>, bytes: u64, part: u64) -> bool {
+    bytes >= end(session.map_or(1, |session| session.parts.len()), part)
+}
+
 /// `part`: bytes of the first parts. Takes out of the session what was cut off at the end of a file whose process died.
 pub fn next(session: Option<&mut Session>, source: Source, part: u64) -> Step {
     let Source { head, payload, whole } = source;

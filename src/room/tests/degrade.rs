@@ -64,7 +64,7 @@ fn a_canvas_that_comes_under_load_is_paced_from_the_beginning() {
 fn recordings_and_egresses_follow_for_an_encode_of_their_own_would_cost_more() {
     let mut room = full(1..=2);
     let view = MAIN_VIEW.to_owned();
-    room.record(Recording { id: REC, view: view.clone(), layout: None, codec: VideoCodec::H264, paused: false, composite: true }).unwrap();
+    room.record(Recording { id: REC, framing: Framing::default(), codec: VideoCodec::H264, paused: false, composite: true }).unwrap();
     room.send_out(Egress { id: EgressId(1 << 80), view, layout: None, codec: Some(VideoCodec::H264) }).unwrap();
     for step in std::iter::successors(Some(Step::Whole), |step| step.down()) {
         room.degrade(step);

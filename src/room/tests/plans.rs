@@ -194,7 +194,8 @@ fn perform(room: &mut Room, now: &mut std::time::Instant, step: Step) {
         Step::Observe(observed) => room.observe(MAIN_VIEW, observed).unwrap(),
         Step::Record(n, view, own) => {
             let (id, view, codec) = (RecordingId(n << 64), VIEWS[usize::from(view)].to_owned(), VideoCodec::H264);
-            _ = room.record(Recording { id, view, layout: own.then(Layout::default), codec, paused: false, composite: true });
+            let framing = Framing { view, layout: own.then(Layout::default), canvas: None };
+            _ = room.record(Recording { id, framing, codec, paused: false, composite: true });
         }
         Step::Pause(n, paused) => room.pause_recording(RecordingId(n << 64), paused),
         Step::SendOut(n, view, own, coded) => {
