@@ -387,7 +387,7 @@ async fn a_seat_that_is_promised_more_than_its_canvas_has_is_told_of_wherever_th
         (
             Method::PUT,
             &layout,
-            format!(r#"{{"type":"custom","groups":[{{"max":3,"regions":[{{}}]}},{{"max":9,"regions":[{{"min_fps":60}}]}}]}}"#),
+            r#"{"type":"custom","groups":[{"max":3,"regions":[{}]},{"max":9,"regions":[{"min_fps":60}]}]}"#.into(),
             Some("/groups/1/regions/0/min_fps"),
         ),
         (Method::PUT, &layout, r#"{"type":"grid"}"#.into(), None),
