@@ -5,7 +5,7 @@ use crate::layout::Corner;
 use crate::presets::custom;
 use crate::region::{Region, Seat};
 use crate::scene::{Content, Lay, TileSource};
-use crate::{Cast, FaultKind, Layout, PersonId, Rect, Scene, SourceId};
+use crate::{Cast, FaultKind, Layout, PersonId, Rect, Scene, SourceId, Tile};
 use mixdown_codecs::{I420Frame, Size};
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ pub struct Preview {
 /// One rectangle and who is seen in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Of a custom layout: which of its regions this is, or lies in.
+    /// Of a custom layout: which of its regions this is, or who is seen here sits in.
     pub region: Option<usize>,
     pub person: Option<PersonId>,
     pub kind: Option<TileSource>,
@@ -67,19 +67,21 @@ pub enum Code {
 pub fn preview(layout: &Layout, cast: &Cast, canvas: Size, fps: u32, background: [u8; 3]) -> Preview {
     let scene = layout.arrange(cast, canvas, background);
     let mut warnings = Warnings(Vec::new());
-    let regions = if layout.kind == crate::layout::Kind::Custom { layout.regions(cast.people.len()) } else { &[] };
+    let (mut regions, mut seated): (&[Region], _) = (&[], Vec::new());
     if layout.kind == crate::layout::Kind::Custom {
+        (regions, seated) = (layout.regions(cast.people.len()), custom::seated(layout, cast, scene.canvas));
         warnings.faults(layout);
-        warnings.regions(layout, cast, canvas, fps);
+        warnings.regions(layout, cast, canvas);
+        warnings.0.extend(slow_seats(layout, fps, ""));
     }
     warnings.texts(layout, &scene);
     if scene.overflow > 0 {
         warnings.add("", Code::Overflow, format!("{} people find no place", scene.overflow));
     }
-    let around =
-        |rect: Rect| regions.iter().enumerate().filter(|(_, region)| region.rect(canvas).contains(rect)).max_by_key(|(_, region)| region.z);
+    let sits =
+        |tile: &Tile| seated.iter().find(|(_, seats)| seats.iter().any(|seat| (seat.person.id, seat.kind) == (tile.person, tile.kind)));
     let people = scene.tiles.iter().map(|tile| Place {
-        region: around(tile.rect).map(|(index, _)| index),
+        region: sits(tile).map(|(index, _)| *index),
         person: Some(tile.person),
         kind: Some(tile.kind),
         rect: tile.rect,
@@ -92,6 +94,21 @@ pub fn preview(layout: &Layout, cast: &Cast, canvas: Size, fps: u32, background:
     places.extend(told.map(|lay| Place { region: None, person: None, kind: None, rect: lay.area }));
     let free = free.into_iter().filter_map(|index| sign(index, &regions[index], canvas)).collect();
     Preview { places, scene, warnings: warnings.0, free }
+}
+
+/// The seats, of all groups, that are promised more pictures per second than a canvas of `fps` has. Pointers begin with `at`.
+pub fn slow_seats(layout: &Layout, fps: u32, at: &str) -> Vec<Warning> {
+    let groups = layout.groups.iter().enumerate().map(|(index, group)| (format!("{at}/groups/{index}"), &group.regions));
+    let lists = groups.chain([(at.to_owned(), &layout.regions)]);
+    let regions =
+        lists.flat_map(|(at, regions)| regions.iter().enumerate().map(move |(index, region)| (format!("{at}/regions/{index}"), region)));
+    let slow = regions.filter(|(_, region)| region.min_fps > fps);
+    let warning = |at: String| Warning {
+        pointer: format!("{at}/min_fps"),
+        code: Code::FrameRate,
+        detail: format!("the canvas has {fps} pictures per second, and so has the seat"),
+    };
+    slow.map(|(at, _)| warning(at)).collect()
 }
 
 /// What stands in a region that nobody fills.
@@ -157,7 +174,7 @@ impl Warnings {
         }
     }
 
-    fn regions(&mut self, layout: &Layout, cast: &Cast, canvas: Size, fps: u32) {
+    fn regions(&mut self, layout: &Layout, cast: &Cast, canvas: Size) {
         let regions = layout.regions(cast.people.len());
         let group = layout.groups.iter().position(|group| std::ptr::eq(group.regions.as_slice(), regions));
         let at = |index: usize| group.map_or(format!("/regions/{index}"), |group| format!("/groups/{group}/regions/{index}"));
@@ -174,9 +191,6 @@ impl Warnings {
             let particular = matches!(region.seat, Seat::Participant(_) | Seat::Role(_) | Seat::Screen | Seat::Pinned);
             if particular && seats.is_empty() {
                 self.add(format!("{}/seat", at(index)), Code::SeatEmpty, "nobody here can sit there");
-            }
-            if region.min_fps > fps {
-                self.add(format!("{}/min_fps", at(index)), Code::FrameRate, format!("the canvas has {fps} pictures per second"));
             }
         }
     }
@@ -249,6 +263,10 @@ mod tests {
         let preview = preview(&layout, &cast(1), Size::new(1280, 720), 30, [0; 3]);
         let places: Vec<_> = preview.places.iter().map(|place| (place.region, place.person.is_some())).collect();
         assert_eq!(places, [(Some(0), true), (Some(1), false), (None, false)]);
+        let nested = r#"{"type":"custom","regions":[{"tiles":4},{"width":0.5,"height":0.5,"z":1,"seat":"screen"}]}"#;
+        let above = super::preview(&serde_json::from_str(nested).unwrap(), &cast(4), Size::new(1280, 720), 30, [0; 3]);
+        let regions: Vec<_> = above.places.iter().map(|place| place.region).collect();
+        assert_eq!(regions, [Some(0), Some(0), Some(0), Some(0), Some(1)], "whoever is seen below the empty region does not sit in it");
         let drawn = preview.draw();
         let bright = |x: usize| (0..60).any(|y| drawn.planes().y[y * 1280 + x..][..200].iter().any(|y| *y > 180));
         assert!(bright(640), "the free region has a sign");

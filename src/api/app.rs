@@ -88,6 +88,8 @@ impl Rooms for Directory {
 pub struct Clock {
     pub now: fn() -> Instant,
     pub wall: fn() -> SystemTime,
+    /// Processor time that the calling thread has taken.
+    pub cpu: fn() -> Duration,
 }
 
 /// Renders the metrics in the text format of Prometheus.

@@ -78,7 +78,7 @@ impl Check for Estimate {
     }
 }
 
-/// What a room of this shape would cost here, by a short measurement of this host.
+/// What a room of this shape would cost here, by a short measurement of this host when the server started.
 #[utoipa::path(post, path = "/v1/estimate", tag = "node", request_body = Estimate, responses((status = 200, body = super::schema::Quote)))]
 pub async fn estimate(State(app): State<App>, Json(wanted): Json<Estimate>) -> Result<Response, Problem> {
     let usual = &app.config.rooms.canvas;
@@ -95,11 +95,14 @@ pub async fn estimate(State(app): State<App>, Json(wanted): Json<Estimate>) -> R
     Ok(json(&quote(&app, &shape).await?, None))
 }
 
-/// Measures this host the first time that somebody asks.
 pub async fn quote(app: &App, shape: &Shape) -> Result<Quote, Problem> {
-    let now = app.clock.now;
+    Ok(costs(app).await?.quote(shape))
+}
+
+/// Measures this host, once: at the start, or when somebody asks before that is done.
+pub async fn costs(app: &App) -> Result<&Costs, Problem> {
+    let spent = app.clock.cpu;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let measure = || tokio::task::spawn_blocking(move || Costs::measure(now, cores));
-    let costs = app.costs.get_or_try_init(measure).await.map_err(|_| Problem::new(Code::Internal, "this host cannot be measured"))?;
-    Ok(costs.quote(shape))
+    let measure = || tokio::task::spawn_blocking(move || Costs::measure(spent, cores));
+    app.costs.get_or_try_init(measure).await.map_err(|_| Problem::new(Code::Internal, "this host cannot be measured"))
 }

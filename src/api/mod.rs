@@ -10,7 +10,7 @@ pub mod app;
 pub mod auth;
 mod body;
 mod egress;
-mod estimate;
+pub mod estimate;
 pub mod events;
 mod extract;
 mod ice_servers;

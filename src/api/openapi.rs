@@ -159,18 +159,21 @@ fn describe_patches(document: &mut Value) {
     document["components"]["schemas"] = schemas.into();
 }
 
-/// What answers a merge-patch of a layout says also what a change of its type took away.
+/// What answers a change of a room, a view or its layout says also what else came of it.
 fn describe_changes(document: &mut Value) {
     let mut schemas = document["components"]["schemas"].as_object().cloned().unwrap_or_default();
-    let items = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
-    for operation in items.filter_map(|item| item.get_mut("patch")) {
-        let Some(reference) = operation.pointer_mut("/responses/200/content/application~1json/schema/$ref") else { continue };
+    let items = document["paths"].as_object_mut().into_iter().flatten().filter(|(path, _)| path.starts_with("/v1/rooms"));
+    let operations = items.filter_map(|(_, item)| item.as_object_mut()).flatten().filter(|(method, _)| method.as_str() != "get");
+    let answers = operations.filter_map(|(_, operation)| operation.get_mut("responses")?.as_object_mut()).flat_map(Map::values_mut);
+    for answer in answers {
+        let Some(reference) = answer.pointer_mut("/content/application~1json/schema/$ref") else { continue };
         let name = reference.as_str().and_then(|text| text.strip_prefix(SCHEMAS)).filter(|name| ["Layout", "View", "Room"].contains(name));
         let Some((name, mut schema)) = name.and_then(|name| Some((format!("Changed{name}"), schemas.get(name)?.clone()))) else { continue };
         schema["properties"]["warnings"] = json!({
             "type": "array",
             "items": {"$ref": format!("{SCHEMAS}PreviewWarning")},
-            "description": "Options that a change of type took away because they have no effect on the new one; absent where there are none.",
+            "description": "Seats that are promised more pictures per second than the canvas has, and options that a merge-patch's change of type took \
+                away because they have no effect on the new one; absent where there are none.",
         });
         *reference = format!("{SCHEMAS}{name}").into();
         schemas.insert(name, schema);

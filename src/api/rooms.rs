@@ -7,11 +7,12 @@ use super::json::{Check, merge, read};
 use super::page::{Page, Paging};
 use super::problem::{Code, FieldError, Problem};
 use super::schema;
-use super::views::{Changed, over};
+use super::views::{Changed, over, slow};
 use crate::conference::directory::Created;
 use crate::conference::handle::{Refusal, RoomHandle};
 use crate::ids::RoomId;
 use crate::peer::types::CloseReason;
+use crate::room::MAIN_VIEW;
 use crate::room::model::{Canvas, RoomPatch, RoomState};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -47,7 +48,7 @@ pub async fn create(State(app): State<App>, Document(mut document): Document) ->
         return Err(Problem::new(Code::Conflict, "a room of this id exists with other settings; change it by PATCH"));
     }
     room.keep();
-    Ok(shown(&state, created))
+    Ok(shown(&state, created, slow_seats(&state)))
 }
 
 /// One room.
@@ -55,7 +56,7 @@ pub async fn create(State(app): State<App>, Document(mut document): Document) ->
     responses((status = 200, body = schema::Room, headers(("ETag" = String)))))]
 pub async fn get(State(app): State<App>, Room(room): Room) -> Result<Response, Problem> {
     let state = app.room(&room)?.state().await?;
-    Ok(shown(&state, Created::Existing))
+    Ok(shown(&state, Created::Existing, Vec::new()))
 }
 
 /// What the room costs: processor time by stage, and by rendition. What is done for all rooms together (network, API) is in `/metrics` alone.
@@ -74,7 +75,10 @@ pub async fn put(State(app): State<App>, Room(id): Room, if_match: IfMatch, Docu
     }
     let (room, created) = app.open(&id, wanted.clone())?;
     let shown = match created {
-        Created::New => shown(&room.state().await?, Created::New),
+        Created::New => {
+            let state = room.state().await?;
+            shown(&state, Created::New, slow_seats(&state))
+        }
         Created::Existing => change(&room, &if_match, |_| Ok((wanted.clone(), Vec::new()))).await?,
     };
     // Who was refused has prepared nothing.
@@ -121,9 +125,12 @@ async fn change(
     for _ in 0..TRIES {
         let state = room.state().await?;
         if_match.check(&etag(state.etag))?;
-        let (settings, warnings) = compute(&state)?;
+        let (settings, mut warnings) = compute(&state)?;
         match room.patch_room(settings, Some(state.etag)).await {
-            Ok(state) => return Ok(json(&Changed { now: &state, warnings }, Some(&etag(state.etag)))),
+            Ok(state) => {
+                warnings.extend(slow_seats(&state));
+                return Ok(shown(&state, Created::Existing, warnings));
+            }
             Err(Refusal::Stale { .. }) if if_match.is_absent() => {}
             Err(refusal) => return Err(refusal.into()),
         }
@@ -131,8 +138,13 @@ async fn change(
     Err(Problem::new(Code::Conflict, "the room changes too quickly; try again"))
 }
 
-fn shown(state: &RoomState, created: Created) -> Response {
-    let mut response = json(state, Some(&etag(state.etag)));
+/// Of the room's own layout, which is that of its main view.
+fn slow_seats(state: &RoomState) -> Vec<Warning> {
+    state.views.iter().find(|view| view.name == MAIN_VIEW).map(|view| slow(view, "/layout")).unwrap_or_default()
+}
+
+fn shown(state: &RoomState, created: Created, warnings: Vec<Warning>) -> Response {
+    let mut response = json(&Changed { now: state, warnings }, Some(&etag(state.etag)));
     if created == Created::New {
         *response.status_mut() = StatusCode::CREATED;
         if let Ok(location) = HeaderValue::from_str(&format!("/v1/rooms/{}", state.room)) {
@@ -154,7 +166,7 @@ fn take_id(document: &mut Value) -> Result<RoomId, Problem> {
 
 /// The settings as a document, for merging into.
 fn settings(state: &RoomState) -> Value {
-    let main = state.views.iter().find(|view| view.name == "main");
+    let main = state.views.iter().find(|view| view.name == MAIN_VIEW);
     let mut settings = json!({
         "locked": state.locked,
         "waiting_room": state.waiting_room,
@@ -189,7 +201,7 @@ fn whole(app: &App, wanted: RoomPatch) -> RoomPatch {
 
 /// Whether the room already is what is wanted.
 fn fulfils(state: &RoomState, wanted: &RoomPatch) -> bool {
-    let main = state.views.iter().find(|view| view.name == "main");
+    let main = state.views.iter().find(|view| view.name == MAIN_VIEW);
     wanted.locked.is_none_or(|locked| locked == state.locked)
         && wanted.waiting_room.is_none_or(|waiting_room| waiting_room == state.waiting_room)
         && wanted.self_unmute.is_none_or(|self_unmute| self_unmute == state.self_unmute)

@@ -1,5 +1,5 @@
 //! Shapes for `/openapi.json` whose types live below the API. They are never made; a test holds them against
-//! what is really sent and taken.
+//! what is really sent and taken. What has names alone (states, kinds) is described where it lives.
 #![expect(dead_code, reason = "read by the derive alone")]
 
 mod egress;
@@ -15,9 +15,10 @@ pub use layout::Layout;
 pub use path::{
     EgressPath, IdentityPath, IngressPath, LayoutPath, ParticipantPath, RecordingPath, RoomPath, SidebarPath, TrackPath, ViewPath,
 };
-pub use recording::{Consent, NewRecording, PauseRecording, RecordedTrack, Recording, RecordingFraming};
+pub use recording::{NewRecording, PauseRecording, RecordedTrack, Recording, RecordingFraming};
 pub use stats::RoomStats;
 
+use crate::room::model::{Consent, ParticipantKind as Kind, SelfView, State};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -94,14 +95,6 @@ pub enum SelectorBy {
 #[derive(serde::Serialize, ToSchema)]
 #[schema(min_length = 1, max_length = 256)]
 pub struct Label(String);
-
-/// `exclude`: a subscriber who is visible sees a picture without himself, at the cost of an encode.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum SelfView {
-    Shared,
-    Exclude,
-}
 
 #[derive(ToSchema)]
 pub struct GainOf {
@@ -271,26 +264,6 @@ pub struct NewRoom {
     recording_sign: Option<bool>,
     canvas: Option<Canvas>,
     layout: Option<Layout>,
-}
-
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum State {
-    Connecting,
-    Connected,
-    Waiting,
-    Reconnecting,
-    Disconnected,
-}
-
-#[derive(serde::Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Participant,
-    Publisher,
-    Viewer,
-    Ingress,
-    Announcement,
 }
 
 #[derive(ToSchema)]

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use mixdown_layouts::Layout;
 use mixdown_layouts::draw::rgb::{Format, encode};
 use mixdown_layouts::names::make_way;
-use mixdown_layouts::preview::Warning;
+use mixdown_layouts::preview::{Warning, slow_seats};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ async fn expected(room: &RoomHandle, name: &str, if_match: &IfMatch) -> Result<E
 }
 
 fn shown(room: &RoomId, view: &Model, made: bool) -> Response {
-    let mut response = json(view, Some(&etag(view.etag)));
+    let mut response = json(&Changed { now: view, warnings: slow(view, "/layout") }, Some(&etag(view.etag)));
     if made {
         *response.status_mut() = StatusCode::CREATED;
         if let Ok(location) = HeaderValue::from_str(&format!("/v1/rooms/{room}/views/{}", view.name)) {
@@ -124,7 +124,8 @@ pub async fn patch(
         // What the patch takes away takes its default.
         Ok((read(document)?, warnings))
     });
-    let (view, warnings) = changed.await?;
+    let (view, mut warnings) = changed.await?;
+    warnings.extend(slow(&view, "/layout"));
     Ok(json(&Changed { now: &view, warnings }, Some(&etag(view.etag))))
 }
 
@@ -150,7 +151,7 @@ pub async fn put_layout(
     change_layout(&app.room(&room)?, &view, &if_match, |_| (layout.clone(), Vec::new())).await
 }
 
-/// Change the layout (RFC 7396). What has no effect on a new type goes, and is told in `warnings`.
+/// Change the layout (RFC 7396). What has no effect on a new type goes.
 #[utoipa::path(patch, path = "/v1/rooms/{room}/views/{view}/layout", tag = "views", params(schema::ViewPath),
     request_body(content = schema::Layout, content_type = "application/merge-patch+json"),
     responses((status = 200, body = schema::Layout, headers(("ETag" = String)))))]
@@ -226,6 +227,11 @@ pub fn over(app: &App, at: &str, mut layout: Value, patch: Value) -> (Value, Vec
     (layout, warnings)
 }
 
+/// Seats of a view that are promised more than its canvas has. `at`: where the answer has the layout.
+pub fn slow(view: &Model, at: &str) -> Vec<Warning> {
+    slow_seats(&view.layout, view.canvas.fps, at)
+}
+
 /// What was changed, and what else came of it.
 #[derive(Serialize)]
 pub struct Changed<'a, T> {
@@ -245,7 +251,8 @@ async fn change_layout(
         let (document, warnings) = document(&view.layout);
         Ok((ViewPatch { layout: Some(read::<Layout>(document)?), ..view.into() }, warnings))
     });
-    let (view, warnings) = changed.await?;
+    let (view, mut warnings) = changed.await?;
+    warnings.extend(slow(&view, ""));
     Ok(json(&Changed { now: &view.layout, warnings }, Some(&etag(view.etag))))
 }
 

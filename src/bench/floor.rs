@@ -4,6 +4,7 @@
 use super::clip::{Clip, FPS};
 use mixdown_codecs::{EncoderConfig, FramePool, Intra, Size, VideoCodec, VideoDecoder, gate::Limits, video};
 use mixdown_layouts::draw::{Canvas, Picture, Pictures};
+use mixdown_layouts::presets::MAX_TILES;
 use mixdown_layouts::{Rect, Scene, SourceId, Tile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ const PICTURES: usize = 150;
 /// Milliseconds of processor time per second of the conference; `None`: there is nothing to measure with. `simulcast` senders
 /// are decoded in the size nearest to their tile. Takes seconds: not for a media thread.
 pub fn cost(clips: &[Arc<Clip>], codec: VideoCodec) -> Option<f64> {
+    // No picture shows more people.
+    let clips = clips.get(..MAX_TILES).unwrap_or(clips);
     let scene = grid(clips.len());
     let tile = scene.tiles.first()?.rect.height;
     let layers: Vec<_> = clips.iter().map(|clip| clip.layer_for(tile)).collect::<Option<_>>()?;

@@ -176,13 +176,11 @@ async fn measure(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &Progre
     Ok(Measured { window, cost: Cost::between(&before, &after), idle, estimate, per_viewer, rooms: left })
 }
 
-/// Makes the room, with tiles that show pictures and nothing else.
+/// Makes the room.
 async fn prepare(target: &Target, setup: &Setup) -> Result<(), Error> {
-    let layout = serde_json::json!({"type": setup.layout, "fit": "cover", "labels": false, "active_speaker": {"border": false}});
     let path = format!("v1/rooms/{}", target.room);
     let url = target.base.join(&path).map_err(|error| error.to_string())?;
-    let room = serde_json::json!({"layout": layout});
-    signalling::put(url, target.token.as_deref(), &room).await.map_err(|error| refused(&format!("PUT /{path}"), &error))
+    signalling::put(url, target.token.as_deref(), &setup.room()).await.map_err(|error| refused(&format!("PUT /{path}"), &error))
 }
 
 async fn senders(target: &Target, setup: &Setup, clips: &[Arc<Clip>], room: u16) -> Result<Vec<Session<Sender>>, Error> {

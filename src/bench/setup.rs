@@ -4,6 +4,7 @@ use super::sender::RIDS;
 use crate::client::{Camera, Config};
 use clap::{ValueEnum, builder::RangedU64ValueParser, value_parser};
 use mixdown_codecs::{Size, VideoCodec};
+use mixdown_layouts::presets::MAX_TILES;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -236,6 +237,16 @@ impl Setup {
         self.renditions == 1 && self.layout == "grid"
     }
 
+    /// What its rooms are made as: tiles show pictures and nothing else, of everybody for whom a picture has a place.
+    pub fn room(&self) -> serde_json::Value {
+        let mut layout = serde_json::json!({"type": self.layout, "fit": "cover", "labels": false, "active_speaker": {"border": false}});
+        // Others show whom they are for, and refuse the option.
+        if ["auto", "grid", "speaker", "presentation"].contains(&self.layout.as_str()) {
+            layout["max_tiles"] = MAX_TILES.into();
+        }
+        serde_json::json!({"layout": layout})
+    }
+
     /// One of its rooms as `/v1/estimate` takes it; `None`: it is of a shape that cannot be told there.
     pub fn shape(&self) -> Option<serde_json::Value> {
         let [size] = self.sizes()[..] else { return None };
@@ -300,6 +311,7 @@ impl std::fmt::Display for Setup {
 pub(super) mod tests {
     use super::*;
     use clap::Parser;
+    use mixdown_layouts::{Cast, Layout, Person};
 
     #[derive(Parser)]
     struct Line {
@@ -313,6 +325,18 @@ pub(super) mod tests {
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
         Line::try_parse_from(["bench"].into_iter().chain(line.split_whitespace())).map(|line| line.args)
+    }
+
+    #[test]
+    fn its_rooms_show_everybody_and_are_taken_whatever_the_layout() {
+        for kind in ["grid", "auto", "speaker", "presentation", "pip", "side_by_side", "single", "bestFit", "3up+9"] {
+            let room = setup(&format!("--layout {kind}")).room();
+            let layout: Layout = serde_json::from_value(room["layout"].clone()).unwrap();
+            assert!(layout.faults().is_empty(), "{kind}: {:?}", layout.faults());
+            let cast = Cast { people: (0..49).map(Person::plain).collect(), ..Cast::default() };
+            let seen = layout.arrange(&cast, Size::new(1280, 720), [0; 3]).tiles.len();
+            assert!(seen == 49 || kind != "grid", "{seen} of 49 are seen");
+        }
     }
 
     #[test]

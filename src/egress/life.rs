@@ -37,8 +37,9 @@ pub enum Reason {
     InternalError,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = EgressState)]
 pub enum State {
     #[default]
     Starting,

@@ -85,9 +85,10 @@ pub enum Command {
     Wanted(bool),
 }
 
-/// What it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+/// What it does. `starting`: nothing has come yet; `reconnecting`: it broke off and is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = IngressState)]
 pub enum State {
     /// Nothing has come yet, or what was due has not.
     Starting,

@@ -5,7 +5,7 @@ use mixdown_codecs::{EncoderConfig, FramePool, I420Frame, Intra, Size, VideoCode
 use mixdown_layouts::draw::{Canvas, Fonts, Picture, Pictures};
 use mixdown_layouts::{Cast, Layout, Person, Source, SourceId};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 /// Pictures per stage: about 100 ms of work in all.
 const PICTURES: u32 = 16;
@@ -63,14 +63,15 @@ pub struct Quote {
 }
 
 impl Costs {
-    /// Measures this machine. `now` reads the clock; takes about a tenth of a second.
-    pub fn measure(now: impl Fn() -> Instant, cores: usize) -> Self {
+    /// Measures this machine. `spent` reads the processor time of the calling thread, so that nothing else that runs counts; takes about a
+    /// tenth of a second.
+    pub fn measure(spent: impl Fn() -> Duration, cores: usize) -> Self {
         let pixels = f64::from(SIZE.width) * f64::from(SIZE.height) * f64::from(PICTURES);
         let timed = |work: &mut dyn FnMut()| {
-            let start = now();
+            let start = spent();
             work();
-            // A clock that stands still, as in tests, makes nothing free.
-            (now().saturating_duration_since(start).as_nanos() as f64 / pixels).max(0.1)
+            // A clock that stands still makes nothing free.
+            (spent().saturating_sub(start).as_nanos() as f64 / pixels).max(0.1)
         };
         let frames: Vec<I420Frame> = (0..PICTURES).map(moving).collect();
         let mut units = Vec::new();
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_measured() {
-        let costs = Costs::measure(crate::runtime::clock::now, 2);
+        let costs = Costs::measure(crate::runtime::clock::thread_cpu, 2);
         let sane = |cost: f64| (0.1..1000.0).contains(&cost);
         assert!(sane(costs.decode) && sane(costs.compose) && sane(costs.encode), "{costs:?}");
     }

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 /// How far a recording is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = RecordingState)]
 pub enum State {
     /// Waits for its first picture.
     Starting,

@@ -68,8 +68,8 @@ pub enum TimelineEvent {
     },
 }
 
-/// What a pause does to the media.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a pause does to the media: `cut` leaves its time out; with `slate` time goes on, over a still picture and silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseMode {
     /// The time of the pause is left out; what comes after follows at once.

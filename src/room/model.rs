@@ -57,7 +57,7 @@ impl Canvas {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Connecting,
@@ -131,8 +131,9 @@ pub struct Participant {
     pub feed: Option<Feed>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Kind)]
 pub enum ParticipantKind {
     Participant,
     Publisher,
@@ -186,8 +187,8 @@ fn or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
     Option::<bool>::deserialize(deserializer).map(Some)
 }
 
-/// What of somebody goes into recordings, from all to nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+/// What of somebody goes into recordings: everything; their sound and a tile with their name; their sound alone; nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consent {
     #[default]
@@ -234,6 +235,9 @@ impl<'de> Deserialize<'de> for Selector {
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Selector, A::Error> {
+                if map.size_hint() == Some(0) {
+                    return Err(serde::de::Error::invalid_length(0, &self));
+                }
                 Ok(match Tagged::deserialize(serde::de::value::MapAccessDeserializer::new(map))? {
                     Tagged::Participant(id) => Selector::Participant(id),
                     Tagged::Identity(identity) => Selector::Identity(identity),
@@ -246,8 +250,8 @@ impl<'de> Deserialize<'de> for Selector {
     }
 }
 
-/// Whether a subscriber who is visible sees the view as all do, or a picture without himself (one more encode each).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// `exclude`: a subscriber who is visible sees a picture without himself, at the cost of an encode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SelfView {
     #[default]

@@ -74,15 +74,24 @@ async fn run(config: Config, mode: Mode, rooms: Arc<dyn Rooms>, outside: Outside
     let render = move || recorder.as_ref().map(|recorder| recorder.render() + &ledger::render(clock::process_cpu())).unwrap_or_default();
     let drain = drain(&config, mode);
     let (http, grace) = (config.http.clone(), drain.hard_timeout());
-    let app = App::new(config, mode, Arc::clone(&rooms), Clock { now: clock::now, wall: clock::wall }, Box::new(render), webhooks);
+    let app = App::new(
+        config,
+        mode,
+        Arc::clone(&rooms),
+        Clock { now: clock::now, wall: clock::wall, cpu: clock::thread_cpu },
+        Box::new(render),
+        webhooks,
+    );
     let (events, library, board) = (Arc::clone(&app.events), rooms.library(), rooms.board());
     events.take_in(library.events());
     tokio::spawn(recordings::keep(library.clone(), unfinished, stop.clone()));
-    let keyed = app.clone();
+    let (keyed, measured) = (app.clone(), app.clone());
     tokio::spawn(reload::keep(move |keys| keyed.keys.replace(keys), mode, read, hangups, stop.clone()));
     let address = listener.local_addr();
     let (router, stopped) = (api::router(app), stop.clone());
     let server = tokio::spawn(async move { api::server::serve(listener, router, &http, stopped, grace).await });
+    // Before rooms take the processor, and without anybody waiting for it.
+    tokio::spawn(async move { api::estimate::costs(&measured).await.map(|costs| tracing::info!(?costs, "measured this host")).is_ok() });
     if let Ok(address) = address {
         tracing::info!(%address, dev = mode == Mode::Dev, "listening");
         ready(address);

@@ -1,7 +1,7 @@
 //! The command line, as a shell sees it.
 
 use crate::world::SECRET;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::process::{Command, Output, Stdio};
 
 fn mixdown(args: &[&str]) -> Command {
@@ -57,6 +57,22 @@ fn a_bad_start_says_one_line() {
     assert_eq!(output.status.code(), Some(2));
     let line = text(&output.stderr);
     assert!(line.starts_with("mixdown: http.bind: ") && line.trim_end().lines().count() == 1, "{line}");
+}
+
+#[test]
+fn a_server_measures_its_host_for_estimates_when_it_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = mixdown(&["serve", "--dev", "--no-demo", "--bind", "127.0.0.1:0"]);
+    server.current_dir(folder.path()).env("MIXDOWN_NET_PORT", "0").stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut server = server.spawn().expect("runs");
+    let log = std::io::BufReader::new(server.stderr.take().expect("piped"));
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+    let mut lines = std::iter::from_fn(|| heard.recv_timeout(std::time::Duration::from_secs(30)).ok());
+    let measured = lines.any(|line| line.contains("measured this host"));
+    server.kill().expect("ends");
+    server.wait().expect("ended");
+    assert!(measured, "nobody has asked for an estimate");
 }
 
 #[test]

@@ -66,7 +66,7 @@ async fn server(change: impl FnOnce(&mut Config)) -> Server {
     change(&mut config);
     let (store, _) = Store::open(config.recordings.settings()).expect("opened");
     let running = media::start(&config, true, Library::new(store, 8, crate::world::wall)).await.expect("started");
-    let clock = Clock { now: crate::world::now, wall: crate::world::wall };
+    let clock = Clock { now: crate::world::now, wall: crate::world::wall, cpu: || Duration::ZERO };
     let app = App::new(config, Mode::Dev, Arc::clone(&running.directory) as _, clock, Box::new(String::new), Default::default());
     Server { router: api::router(app), _media: running, folder }
 }

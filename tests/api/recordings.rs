@@ -32,7 +32,7 @@ async fn server(mut config: Config, mode: Mode) -> Server {
     assert!(unfinished.is_empty());
     let library = Library::new(store, 8, crate::world::wall);
     let running = media::start(&config, true, library).await.expect("started");
-    let clock = Clock { now: crate::world::now, wall: crate::world::wall };
+    let clock = Clock { now: crate::world::now, wall: crate::world::wall, cpu: || Duration::ZERO };
     let app = App::new(config, mode, Arc::clone(&running.directory) as _, clock, Box::new(String::new), Default::default());
     Server { router: api::router(app), _media: running, _folder: folder }
 }

@@ -107,6 +107,12 @@ async fn a_view_that_cannot_be_is_refused_with_the_place_of_the_fault() {
         assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {}", reply.text());
         assert!(reply.json()["errors"][0]["pointer"].as_str().is_some_and(|at| at.starts_with(pointer)), "{body}: {}", reply.text());
     }
+    let nobody = world.send(call(Method::PUT, "/v1/rooms/standup/views/x").json(r#"{"exclude":[{}]}"#)).await;
+    assert!(
+        nobody.json()["errors"][0]["detail"].as_str().is_some_and(|detail| detail.contains("participant, identity, role, kind")),
+        "{}",
+        nobody.text()
+    );
     for n in 0..15 {
         assert_eq!(world.send(call(Method::PUT, &format!("/v1/rooms/standup/views/v{n}")).json("{}")).await.status, StatusCode::CREATED);
     }
@@ -364,6 +370,35 @@ async fn an_option_without_effect_is_refused_and_one_that_loses_its_effect_goes_
     assert_eq!(pointers, ["/layout/max_tiles", "/layout/gap"]);
     let room = send(Method::PATCH, "/v1/rooms/standup", r#"{"layout":{"type":"pip"}}"#).await.json();
     assert_eq!((&room["views"][0]["layout"]["corner"], room.get("warnings")), (&json!("bottom_right"), None), "nobody had chosen anything");
+}
+
+#[tokio::test]
+async fn a_seat_that_is_promised_more_than_its_canvas_has_is_told_of_wherever_that_is_set() {
+    let world = World::dev();
+    let seat = r#"{"type":"custom","regions":[{"width":0.5},{"x":0.5,"width":0.5,"min_fps":25}]}"#;
+    let (room, view) = ("/v1/rooms/standup", "/v1/rooms/standup/views/main");
+    let layout = format!("{view}/layout");
+    for (method, path, body, pointer) in [
+        (Method::PUT, room, format!(r#"{{"canvas":{{"fps":15}},"layout":{seat}}}"#), Some("/layout/regions/1/min_fps")),
+        (Method::PATCH, room, r#"{"locked":true}"#.into(), Some("/layout/regions/1/min_fps")),
+        (Method::PATCH, view, r#"{"canvas":{"fps":25}}"#.into(), None),
+        (Method::PUT, view, format!(r#"{{"canvas":{{"fps":20}},"layout":{seat}}}"#), Some("/layout/regions/1/min_fps")),
+        (Method::PATCH, &layout, r#"{"gap":8}"#.into(), Some("/regions/1/min_fps")),
+        (
+            Method::PUT,
+            &layout,
+            r#"{"type":"custom","groups":[{"max":3,"regions":[{}]},{"max":9,"regions":[{"min_fps":60}]}]}"#.into(),
+            Some("/groups/1/regions/0/min_fps"),
+        ),
+        (Method::PUT, &layout, r#"{"type":"grid"}"#.into(), None),
+    ] {
+        let reply = world.send(call(method.clone(), path).json(&body)).await;
+        assert!(reply.status.is_success(), "{path} {body}: {}", reply.text());
+        let warnings = reply.json().get("warnings").cloned();
+        let told = warnings.as_ref().map(|all| (all[0]["pointer"].as_str(), all[0]["code"].as_str()));
+        assert_eq!(told, pointer.map(|at| (Some(at), Some("frame_rate"))), "{method} {path} {body}");
+    }
+    assert_eq!(world.get(room).await.json().get("warnings"), None, "what is read is what is set");
 }
 
 #[tokio::test]

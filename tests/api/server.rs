@@ -29,7 +29,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let (address, stop, http) = (listener.local_addr().expect("address"), CancellationToken::new(), config.http.clone());
         let rooms: Arc<dyn Rooms> = Arc::new(Stage::default());
-        let app = App::new(config, Mode::Dev, rooms, Clock { now, wall }, Box::new(String::new), Default::default());
+        let app =
+            App::new(config, Mode::Dev, rooms, Clock { now, wall, cpu: || Duration::ZERO }, Box::new(String::new), Default::default());
         let (router, stopped) = (api::router(app.clone()), stop.clone());
         let task = tokio::spawn(async move { api::server::serve(listener, router, &http, stopped, Duration::from_secs(5)).await });
         Self { address, stop, task, app }

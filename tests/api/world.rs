@@ -378,7 +378,8 @@ impl World {
 
     pub fn with_webhooks(config: Config, mode: Mode, stage: Arc<Stage>, webhooks: webhooks::Handle) -> Self {
         let rooms: Arc<dyn Rooms> = Arc::clone(&stage) as _;
-        let app = App::new(config, mode, rooms, Clock { now, wall }, Box::new(|| "mixdown_rooms 0\n".into()), webhooks);
+        let app =
+            App::new(config, mode, rooms, Clock { now, wall, cpu: || Duration::ZERO }, Box::new(|| "mixdown_rooms 0\n".into()), webhooks);
         Self { router: api::router(app.clone()), app, stage }
     }
 

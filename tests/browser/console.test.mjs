@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { load } from './modules.mjs';
 
-const { box, LEAST, moved, number, placed, resized, seatOf, seatParts, share, snapped, TEMPLATES } = await load('admin/regions.js');
+const { box, LEAST, moved, number, placed, resized, seatOf, seatParts, seatText, share, snapped, TEMPLATES, warningText } = await load('admin/regions.js');
 const { content, curl, example, follow, operations, quoted, rows, typeName } = await load('openapi.js');
 const { roomPath, splitter } = await load('api.js');
 const near = (a, b) => Object.keys(b).forEach((key) => assert.ok(Math.abs(a[key] - b[key]) < 1e-9, `${key}: ${a[key]} is not ${b[key]}`));
@@ -36,12 +36,26 @@ test('seats survive the way through the form', () => {
   }
 });
 
+test('a seat is said in a few words, also one that is a whole picture', () => {
+  assert.equal(seatText('active_speaker'), 'active speaker');
+  assert.equal(seatText({ role: 'host' }), 'host');
+  assert.equal(seatText({ image: 'logo' }), 'picture logo');
+  assert.equal(seatText({ image: `data:image/png;base64,${'A'.repeat(10_000)}` }), 'a picture');
+});
+
 test('the templates cover no region that lies outside, and keep what a region is besides its place', () => {
   for (const region of Object.values(TEMPLATES).flat()) {
     const { x, y, width, height } = box(region);
     assert.ok(x + width <= 1 + 1e-9 && y + height <= 1 + 1e-9, JSON.stringify(region));
     assert.deepEqual(placed(region, box(region)).seat, region.seat);
   }
+});
+
+test('a warning says which region it means, counted as they are named', () => {
+  const said = (pointer) => warningText({ pointer, detail: 'so' });
+  assert.equal(said('/regions/0/seat'), 'region 1 seat: so');
+  assert.equal(said('/layout/groups/1/regions/2/min_fps'), 'layout group 2 region 3 min fps: so');
+  assert.equal(said(''), 'so');
 });
 
 test('events are put together from pieces of any size', () => {

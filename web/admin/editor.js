@@ -8,7 +8,7 @@
  */
 
 import { announce, el } from '../ui.js';
-import { box, moved, placed, resized, seatParts, snapped, spoken } from './regions.js';
+import { box, moved, placed, resized, seatText, snapped, spoken } from './regions.js';
 
 const EDGES = ['n', 'e', 's', 'w', 'ne', 'se', 'sw', 'nw'];
 /** Pixels within which edges snap. */
@@ -48,13 +48,12 @@ export class Editor {
   }
 
   #box(region, index) {
-    const [kind, text] = seatParts(region.seat);
     const name = region.id || `Region ${index + 1}`;
     const element = el(
       'div',
       { class: 'region', tabIndex: 0, role: 'button', 'data-index': index, 'aria-pressed': String(index === this.#selected), 'aria-label': `${name}, ${spoken(box(region))}` },
       el('span', { class: 'region-name' }, name),
-      el('span', { class: 'region-seat' }, text || kind.replaceAll('_', ' ')),
+      el('span', { class: 'region-seat' }, seatText(region.seat)),
       ...EDGES.map((edges) => el('i', { class: `edge ${edges}`, 'data-edges': edges })),
     );
     this.#lay(element, box(region), region.z ?? 0);

@@ -11,7 +11,7 @@ import { announce, el, toast } from '../ui.js';
 import { Editor } from './editor.js';
 import { Overlays } from './overlays.js';
 import { RegionForm } from './region.js';
-import { box, seatParts, TEMPLATES } from './regions.js';
+import { box, TEMPLATES, warningText } from './regions.js';
 
 const TYPES = [
   ['auto', 'Automatic'],
@@ -120,14 +120,17 @@ export class LayoutPane {
     this.#show();
   }
 
-  /** Puts the draft into force. */
+  /** Puts the draft into force. What is edited meanwhile stays a draft. */
   async save() {
+    const sent = this.#draft;
     try {
-      const response = await call('PUT', this.#path(), { body: this.#draft, etag: this.#etag });
+      const response = await call('PUT', this.#path(), { body: sent, etag: this.#etag });
+      const { warnings = [], ...applied } = await response.json();
       this.#etag = response.headers.get('ETag');
-      this.#applied = await response.json();
-      this.#base = this.#draft = this.#applied;
+      this.#applied = this.#base = applied;
+      if (this.#draft === sent) this.#draft = applied;
       this.#show();
+      for (const warning of warnings) toast(warningText(warning), 'bad');
       announce('Layout applied');
     } catch (error) {
       if (!isStale(error)) return toast(error.message, 'bad');
@@ -191,6 +194,9 @@ export class LayoutPane {
     this.type.value = this.#draft.type;
     this.#showFields();
     this.custom.hidden = !custom;
+    const groups = this.#draft.groups?.length ?? 0;
+    this.grouped.hidden = groups === 0;
+    this.grouped.textContent = `${groups} groups of regions, chosen by the number of people. Regions that are added here take their place.`;
     this.overlays.show(this.#draft.overlays);
     this.editor.element.hidden = !custom;
     const regions = custom ? this.#regions() : [];
@@ -242,16 +248,17 @@ export class LayoutPane {
     const add = () => {
       const at = { x: '1/3', y: '1/3', width: '1/3', height: '1/3', z: 1, seat: 'any' };
       this.#index = this.#regions().length;
-      this.edit({ regions: [...this.#regions(), at] });
+      this.edit({ regions: [...this.#regions(), at], groups: [] });
       this.editor.element.lastElementChild?.focus();
     };
     const names = ['Begin with…', ...Object.keys(TEMPLATES)];
     const begin = ({ target }) => {
-      if (Object.hasOwn(TEMPLATES, target.value)) this.edit({ regions: TEMPLATES[target.value] });
+      if (Object.hasOwn(TEMPLATES, target.value)) this.edit({ regions: TEMPLATES[target.value], groups: [] });
       target.value = names[0];
     };
     const template = el('select', { 'aria-label': 'Begin with a template', onchange: begin }, ...names.map((name) => el('option', {}, name)));
-    return el('div', { class: 'custom-tools', hidden: true }, el('div', { class: 'row' }, el('button', { type: 'button', class: 'quiet', onclick: add }, 'Add a region'), template), this.region.element);
+    this.grouped = el('p', { class: 'soft', hidden: true });
+    return el('div', { class: 'custom-tools', hidden: true }, this.grouped, el('div', { class: 'row' }, el('button', { type: 'button', class: 'quiet', onclick: add }, 'Add a region'), template), this.region.element);
   }
 
   #savedTools() {
@@ -296,10 +303,10 @@ export class LayoutPane {
     }
     const response = await call('POST', this.#path('preview'), { body: this.#draft });
     const result = await response.json();
-    const warnings = (result.warnings ?? []).map((warning) => el('li', {}, warning.detail ?? warning.message ?? String(warning)));
+    const warnings = result.warnings.map((warning) => el('li', {}, warningText(warning)));
     const cost = costText(result.cost);
     this.verdict.replaceChildren(el('p', { class: 'soft' }, cost), el('ul', { class: 'warnings' }, ...warnings));
-    const tiles = this.#draft.type === 'custom' ? [] : (result.regions ?? result.tiles ?? []);
+    const tiles = this.#draft.type === 'custom' ? [] : result.regions;
     this.planned.replaceChildren(...tiles.map((tile) => planned(tile)));
   }
 }
@@ -312,7 +319,7 @@ export function costText(cost) {
 }
 
 function planned(tile) {
-  const element = el('div', { class: 'planned-tile' }, tile.name ?? tile.id ?? seatParts(tile.seat)[0]);
+  const element = el('div', { class: 'planned-tile' }, tile.name ?? tile.id ?? '');
   const { x, y, width, height } = box(tile);
   Object.assign(element.style, { left: `${x * 100}%`, top: `${y * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` });
   return element;

@@ -12,14 +12,13 @@ const KINDS = {
   lower_third: ['Lower third', 'text', 'subtitle'],
   ticker: ['Running line', 'text'],
   clock: ['Clock', 'corner'],
+  image: ['Picture', 'image'],
   watermark: ['Watermark', 'image', 'corner'],
   background: ['Background', 'image'],
 };
 const CORNERS = ['top_right', 'top_left', 'bottom_right', 'bottom_left'];
-/** Pictures travel inside of the layout: larger bodies are refused. */
-const LARGEST = 45_000;
-
-const dataUri = (file) => new Promise((resolve, reject) => {
+/** A picture as it travels inside of the layout. @param {Blob} file @returns {Promise<string>} */
+export const dataUri = (file) => new Promise((resolve, reject) => {
   const reader = new FileReader();
   reader.addEventListener('load', () => resolve(reader.result));
   reader.addEventListener('error', () => reject(reader.error));
@@ -77,7 +76,6 @@ export class Overlays {
     if (wanted.includes('image')) {
       const [file] = this.image.input.files;
       if (!file) return this.image.input.focus();
-      if (file.size > LARGEST) throw new Error(`The picture has ${Math.ceil(file.size / 1000)} kB; at most ${LARGEST / 1000} kB go into a layout.`);
       overlay.image = await dataUri(file);
     }
     this.text.input.value = this.subtitle.input.value = '';

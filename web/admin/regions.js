@@ -110,6 +110,13 @@ export function seatParts(seat) {
   return [kind, String(seat[kind])];
 }
 
+/** A seat in a few words. @param {any} seat */
+export function seatText(seat) {
+  const [kind, text] = seatParts(seat);
+  if (kind === 'image') return text.startsWith('data:') ? 'a picture' : `picture ${text}`;
+  return text || kind.replaceAll('_', ' ');
+}
+
 /** The seat of a select and its text. @param {string} kind @param {string} text */
 export function seatOf(kind, text) {
   return ['participant', 'role', 'image'].includes(kind) ? { [kind]: text } : kind;
@@ -142,3 +149,10 @@ export const TEMPLATES = {
     { id: 'interpreter', x: '3/4', y: '2/3', width: '1/4', height: '1/3', z: 1, seat: { role: 'interpreter' } },
   ],
 };
+
+/** A warning with its place: regions and overlays are counted from 1, as in their names. @param {{pointer: string, detail: string}} warning */
+export function warningText({ pointer, detail }) {
+  const place = pointer.replace(/^\//, '').replaceAll('/', ' ').replaceAll('_', ' ');
+  const counted = place.replace(/\b(group|region|overlay)s (\d+)/g, (_, what, index) => `${what} ${Number(index) + 1}`);
+  return counted ? `${counted}: ${detail}` : detail;
+}

@@ -8,6 +8,7 @@
 
 import { call, isStale, read, roomPath } from '../api.js';
 import { announce, el, toast } from '../ui.js';
+import { warningText } from './regions.js';
 import { Choice, Selectors, selectorText } from './selectors.js';
 
 /** What of a view is edited here. @param {any} view */
@@ -119,11 +120,16 @@ export class ViewPane {
     if (this.#draft) this.#showAlternatives();
   }
 
+  /** What is edited meanwhile stays a draft. */
   async #write() {
-    const response = await call('PATCH', this.#path(), { body: this.#draft, etag: this.#etag });
+    const sent = this.#draft;
+    const response = await call('PATCH', this.#path(), { body: sent, etag: this.#etag });
+    const { warnings = [], ...now } = await response.json();
     this.#etag = response.headers.get('ETag');
-    this.#applied = this.#base = this.#draft = settings(await response.json());
+    this.#applied = this.#base = settings(now);
+    if (this.#draft === sent) this.#draft = this.#applied;
     this.#show();
+    for (const warning of warnings) toast(warningText(warning), 'bad');
   }
 
   #path() {

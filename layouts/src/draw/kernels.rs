@@ -15,6 +15,8 @@ pub enum Ratio {
     TwoThirds,
     /// 2:1
     Half,
+    /// 5:2
+    TwoFifths,
     /// 3:1
     Third,
     /// 4:1
@@ -24,7 +26,7 @@ pub enum Ratio {
 }
 
 impl Ratio {
-    pub const ALL: [Self; 6] = [Self::Copy, Self::TwoThirds, Self::Half, Self::Third, Self::Quarter, Self::Double];
+    pub const ALL: [Self; 7] = [Self::Copy, Self::TwoThirds, Self::Half, Self::TwoFifths, Self::Third, Self::Quarter, Self::Double];
 
     /// How many source pixels make `target` pixels.
     pub const fn source(self, target: usize) -> usize {
@@ -32,6 +34,7 @@ impl Ratio {
             Self::Copy => target,
             Self::TwoThirds => (target * 3).div_ceil(2),
             Self::Half => target * 2,
+            Self::TwoFifths => (target * 5).div_ceil(2),
             Self::Third => target * 3,
             Self::Quarter => target * 4,
             Self::Double => target.div_ceil(2),
@@ -44,6 +47,7 @@ impl Ratio {
             Self::Copy => 1.0,
             Self::TwoThirds => 2.0 / 3.0,
             Self::Half => 0.5,
+            Self::TwoFifths => 0.4,
             Self::Third => 1.0 / 3.0,
             Self::Quarter => 0.25,
             Self::Double => 2.0,
@@ -61,6 +65,7 @@ impl Ratio {
             Self::Copy => copy(source, target),
             Self::TwoThirds => two_thirds(source, target, columns),
             Self::Half => half(source, target),
+            Self::TwoFifths => two_fifths(source, target, columns),
             Self::Third => third(source, target, columns),
             Self::Quarter => quarter(source, target),
             Self::Double => double(source, target, columns),
@@ -137,6 +142,30 @@ fn two_thirds(source: Plane<'_>, target: &mut PlaneMut<'_>, columns: &mut Vec<u1
         }
         if let (Some(out), [left, middle, ..]) = (last.first_mut(), rest) {
             *out = ninth(2 * left + middle);
+        }
+    }
+}
+
+fn two_fifths(source: Plane<'_>, target: &mut PlaneMut<'_>, columns: &mut Vec<u16>) {
+    columns.resize(source.width, 0);
+    // Two whole pixels and half of the one in the middle of five.
+    let sum = |outer: u16, inner: u16, middle: u16| 2 * (outer + inner) + middle;
+    // Divided by 25, rounded to nearest.
+    let mean = |sum: u16| (((u32::from(sum) + 12) * 5243) >> 17) as u8;
+    for y in 0..target.height {
+        let first = y / 2 * 5;
+        let lines = if y % 2 == 0 { [first, first + 1, first + 2] } else { [first + 4, first + 3, first + 2] };
+        let [outer, inner, middle] = lines.map(|line| source.row(line).iter());
+        for (column, ((outer, inner), middle)) in columns.iter_mut().zip(outer.zip(inner).zip(middle)) {
+            *column = sum((*outer).into(), (*inner).into(), (*middle).into());
+        }
+        let (pairs, last) = target.row(y).as_chunks_mut();
+        let (fives, rest) = columns.as_chunks();
+        for (out, [a, b, middle, c, d]) in pairs.iter_mut().zip(fives) {
+            *out = [mean(sum(*a, *b, *middle)), mean(sum(*d, *c, *middle))];
+        }
+        if let (Some(out), [a, b, middle, ..]) = (last.first_mut(), rest) {
+            *out = mean(sum(*a, *b, *middle));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One picture into one rectangle of the canvas: fit, crop, scale, turn.
 //!
-//! Ratios near an exact one (1:1, 3:2, 2:1, 3:1, 4:1, 1:2) become exact by cropping up to three percent more, and
+//! Ratios near an exact one (1:1, 3:2, 2:1, 5:2, 3:1, 4:1, 1:2) become exact by cropping up to three percent more, and
 //! take a kernel of our own, so that gaps between tiles cost nothing; all others are bilinear by fast_image_resize, after halving or quartering by a kernel
 //! where they shrink by that much. Turned and mirrored pictures are scaled first and turned afterwards, which moves
 //! the fewer bytes.

@@ -10,23 +10,29 @@ use super::{Place, Stage, grid};
 use crate::layout::Corner;
 use crate::region::{self, Region};
 use crate::scene::{Content, Lay, TileSource};
-use crate::{Cast, Fit, Person, PersonId, Rect};
+use crate::{Cast, Fit, Layout, Person, PersonId, Rect};
+use mixdown_codecs::Size;
 use std::cmp::Reverse;
 
 pub(super) fn arrange<'a>(stage: &Stage<'a>) -> Vec<Place<'a>> {
     let regions = stage.layout.regions(stage.cast.people.len());
-    // A region without room seats nobody: people go where they can be seen.
-    let visible = |region: &&Region| matches!(region.rect(stage.canvas), Rect { width: 2.., height: 2.., .. });
-    let regions: Vec<&Region> = regions.iter().filter(visible).collect();
-    let filled = fill(&regions, stage.cast, stage.layout.order);
     let mut places: Vec<(i32, Place<'a>)> = Vec::new();
-    for (region, seats) in regions.iter().zip(filled) {
+    for (index, seats) in seated(stage.layout, stage.cast, stage.canvas) {
+        let region = &regions[index];
         let rects = grid::cells(seats.len(), region.rect(stage.canvas), if seats.len() > 1 { stage.gap } else { 0 });
         let place = |(seat, rect)| Place { seat, rect, fit: region.fit, min_fps: region.min_fps };
         places.extend(seats.into_iter().zip(rects).map(|pair| (region.z, place(pair))));
     }
     places.sort_by_key(|(z, _)| *z);
     places.into_iter().map(|(_, place)| place).collect()
+}
+
+/// The regions that have room, by their index, and who sits there. Others seat nobody: people go where they can be seen.
+pub(crate) fn seated<'a>(layout: &Layout, cast: &'a Cast, canvas: Size) -> Vec<(usize, Vec<Seat<'a>>)> {
+    let regions = layout.regions(cast.people.len()).iter().enumerate();
+    let has_room = |region: &Region| matches!(region.rect(canvas), Rect { width: 2.., height: 2.., .. });
+    let (indices, regions): (Vec<usize>, Vec<&Region>) = regions.filter(|(_, region)| has_room(region)).unzip();
+    indices.into_iter().zip(fill(&regions, cast, layout.order)).collect()
 }
 
 /// The pictures among the regions: below the people where one of these is higher there, else above.

@@ -1,6 +1,7 @@
 //! What leaves a room for other places.
 
 use super::Layout;
+use crate::egress::life::State as EgressState;
 use utoipa::ToSchema;
 
 #[derive(ToSchema)]
@@ -54,20 +55,6 @@ pub struct NewImages {
     /// Not below `egress.images_min_interval_ms`.
     #[schema(minimum = 200, maximum = 86400000)]
     interval_ms: u64,
-}
-
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum EgressState {
-    /// Comes up.
-    Starting,
-    Active,
-    /// Fails, and is tried again.
-    Interrupted,
-    Stopping,
-    Complete,
-    /// Was given up.
-    Failed,
 }
 
 #[derive(ToSchema)]

@@ -1,5 +1,6 @@
 //! What is played into rooms.
 
+use crate::ingress::State as IngressState;
 use utoipa::ToSchema;
 
 /// Exactly one of `url`, `file` and `picture` is there.
@@ -48,18 +49,6 @@ pub enum Show {
 pub enum IngressWish {
     Playing,
     Paused,
-}
-
-/// `starting`: nothing has come yet; `reconnecting`: it broke off and is tried again.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum IngressState {
-    Starting,
-    Playing,
-    Paused,
-    Reconnecting,
-    Complete,
-    Failed,
 }
 
 #[derive(ToSchema)]

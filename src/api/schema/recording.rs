@@ -1,18 +1,11 @@
 //! Recordings.
 
 use super::{Canvas, Layout};
+use crate::record::manifest::State as RecordingState;
+use crate::record::timeline::PauseMode;
+use crate::record::upload::State as UploadState;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// What of somebody goes into recordings: everything; their sound and a tile with their name; their sound alone; nothing.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum Consent {
-    Allow,
-    Avatar,
-    AudioOnly,
-    Deny,
-}
 
 #[derive(ToSchema)]
 pub struct NewRecording {
@@ -56,29 +49,6 @@ pub enum Format {
 #[derive(ToSchema)]
 pub struct PauseRecording {
     mode: Option<PauseMode>,
-}
-
-/// `cut` leaves the time of the pause out; with `slate` time goes on, over a still picture and silence.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum PauseMode {
-    Cut,
-    Slate,
-}
-
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum RecordingState {
-    /// Waits for its first picture.
-    Starting,
-    Active,
-    Paused,
-    Stopping,
-    Complete,
-    /// The process ended before the recording did; it plays up to its last moments.
-    Interrupted,
-    /// Ended by a fault (see the reason); it plays up to it.
-    Failed,
 }
 
 #[derive(ToSchema)]
@@ -128,16 +98,6 @@ pub struct RecordingUpload {
     error: Option<String>,
     /// Whether the media lie on this server too.
     local: bool,
-}
-
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum UploadState {
-    Waiting,
-    Uploading,
-    Retrying,
-    /// The bucket has confirmed all of it.
-    Complete,
 }
 
 #[derive(ToSchema)]

@@ -50,6 +50,8 @@ fn weights(ratio: Ratio, at: usize, source: usize) -> (Vec<(usize, u32)>, u32) {
         Ratio::Quarter => ((0..4).map(|tap| (4 * at + tap, 1)).collect(), 4),
         Ratio::TwoThirds if at.is_multiple_of(2) => (vec![(at / 2 * 3, 2), (at / 2 * 3 + 1, 1)], 3),
         Ratio::TwoThirds => (vec![(at / 2 * 3 + 2, 2), (at / 2 * 3 + 1, 1)], 3),
+        Ratio::TwoFifths if at.is_multiple_of(2) => (vec![(at / 2 * 5, 2), (at / 2 * 5 + 1, 2), (at / 2 * 5 + 2, 1)], 5),
+        Ratio::TwoFifths => (vec![(at / 2 * 5 + 2, 1), (at / 2 * 5 + 3, 2), (at / 2 * 5 + 4, 2)], 5),
         Ratio::Double if at.is_multiple_of(2) => (vec![(at / 2, 3), ((at / 2).saturating_sub(1), 1)], 4),
         Ratio::Double => (vec![(at / 2, 3), ((at / 2 + 1).min(source - 1), 1)], 4),
     }
