@@ -189,8 +189,9 @@ const MOST_WORKERS: usize = 256;
 /// What the whole process has spent.
 struct Process {
     cpu: [Seconds; STAGES.len()],
-    /// What no stage has said, as far as it was shown: it must not fall.
+    /// What no stage has said, and what children have taken, as far as it was shown: it must not fall.
     other: AtomicU64,
+    children: AtomicU64,
     took: [Histogram; Stage::OF_A_ROOM.len()],
     picture: Histogram,
     late: [Histogram; 2],
@@ -201,6 +202,7 @@ struct Process {
 static PROCESS: Process = Process {
     cpu: [const { Seconds::new() }; STAGES.len()],
     other: AtomicU64::new(0),
+    children: AtomicU64::new(0),
     took: [const { Histogram::new() }; Stage::OF_A_ROOM.len()],
     picture: Histogram::new(),
     late: [const { Histogram::new() }; 2],
@@ -230,10 +232,12 @@ pub fn busy(worker: usize, time: Duration) {
     PROCESS.busy[worker].add(time);
 }
 
-/// The process's account as text for Prometheus. `cpu`: what the kernel says the whole process has taken; what no stage has said is `other`.
-pub fn render(cpu: Duration) -> String {
+/// The process's account as text for Prometheus. `cpu`: what the kernel says the whole process has taken; what no stage has said is `other`. `children`: the same
+/// of the programs that it has started.
+pub fn render(cpu: Duration, children: Duration) -> String {
     let mut text = String::with_capacity(8_192);
     PROCESS.render(cpu, &mut text);
+    PROCESS.render_children(children, &mut text);
     text
 }
 
@@ -244,10 +248,15 @@ impl Process {
         }
     }
 
+    fn render_children(&self, cpu: Duration, text: &mut String) {
+        const NAME: &str = "mixdown_children_cpu_seconds_total";
+        head(text, NAME, "counter", "Processor time of programs that the server has started (ffmpeg).");
+        line(text, format_args!("{NAME} {}", most(&self.children, cpu).as_secs_f64()));
+    }
+
     fn render(&self, cpu: Duration, text: &mut String) {
         let known: Duration = self.cpu.iter().map(Seconds::get).sum();
-        let other = cpu.saturating_sub(known).as_nanos() as u64;
-        let other = Duration::from_nanos(self.other.fetch_max(other, Relaxed).max(other));
+        let other = most(&self.other, cpu.saturating_sub(known));
         head(text, "mixdown_cpu_seconds_total", "counter", "Processor time by stage; other: what no stage accounts for, the API among it.");
         let stages = STAGES.iter().map(|stage| (stage.name(), self.cpu[*stage as usize].get()));
         for (stage, time) in stages.chain([("other", other)]) {
@@ -274,6 +283,12 @@ impl Process {
             histogram(text, "mixdown_tick_lateness_seconds", &format!("kind=\"{name}\""), &self.late[beat as usize]);
         }
     }
+}
+
+/// The most that it has ever been.
+fn most(known: &AtomicU64, time: Duration) -> Duration {
+    let time = time.as_nanos() as u64;
+    Duration::from_nanos(known.fetch_max(time, Relaxed).max(time))
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
@@ -314,16 +329,18 @@ mod tests {
         bill.cpu(Stage::Decode, ms(2));
         bill.cpu(Stage::Mix, ms(1));
         assert_eq!(Stage::OF_A_ROOM.map(|stage| bill.get(stage).as_millis()), [5, 0, 0, 1]);
-        let text = render(ms(10));
+        let text = render(ms(10), ms(7));
         let has = |line: &str| assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         has("mixdown_cpu_seconds_total{stage=\"decode\"} 0.005");
         has("mixdown_cpu_seconds_total{stage=\"other\"} 0.004");
+        has("mixdown_children_cpu_seconds_total 0.007");
         has("mixdown_stage_seconds_bucket{stage=\"decode\",le=\"0.002\"} 0");
         has("mixdown_stage_seconds_bucket{stage=\"decode\",le=\"0.005\"} 1");
         has("mixdown_stage_seconds_bucket{stage=\"decode\",le=\"+Inf\"} 1");
         has("mixdown_stage_seconds_count{stage=\"decode\"} 1");
         has("mixdown_picture_seconds_count 0");
-        assert!(render(ms(7)).contains("stage=\"other\"} 0.004"), "a counter does not fall");
+        let later = render(ms(7), ms(5));
+        assert!(later.contains("stage=\"other\"} 0.004") && later.contains("children_cpu_seconds_total 0.007"), "counters do not fall");
     }
 
     #[test]

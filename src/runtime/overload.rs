@@ -1,7 +1,9 @@
 //! Looks at the load four times a second, tells rooms and the API what comes of it, and says so.
 
 use super::clock;
+use crate::overload::host::Usage;
 use crate::overload::{Guard, Load, Monitor, PERIOD, Punctuality, Settings, Status, Step, host};
+use crate::process;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::io;
 use std::sync::Arc;
@@ -47,7 +49,7 @@ impl Gauge {
     /// What the load has been since it was read before. Where the system does not say, ticks alone count.
     fn read(&mut self, now: Instant) -> Load {
         let (usage, cores) = (host::usage_of(std::process::id()), host::cores());
-        let used = usage.map(|usage| (now, usage.cpu));
+        let used = usage.map(|usage| (now, usage.cpu + children(&usage)));
         let before = std::mem::replace(&mut self.before, used);
         Load {
             cpu: before.zip(used).and_then(|(before, used)| share(before, used, cores)),
@@ -58,6 +60,18 @@ impl Gauge {
             memory_limit_bytes: self.settings.memory_bytes.unwrap_or_else(host::memory),
         }
     }
+}
+
+/// What the programs that this process has started have taken.
+pub fn children_cpu() -> Duration {
+    host::usage_of(std::process::id()).map(|own| children(&own)).unwrap_or_default()
+}
+
+/// `own`: what the kernel says of this process. Those that run are looked up one by one.
+fn children(own: &Usage) -> Duration {
+    let me = std::process::id();
+    let running = |id: u32| host::usage_of(id).filter(|usage| usage.parent == me).map(|usage| usage.cpu + usage.ended);
+    own.ended + process::sum(running)
 }
 
 /// The share of so many processors that was used from one look to the next; `None`: no time has passed.
@@ -102,6 +116,18 @@ fn tell(before: &Status, now: &Status) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_children_take_is_counted_while_they_run_and_when_they_have_ended() {
+        let script = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo done; exec sleep 1000";
+        let (child, mut out) = process::start(std::path::Path::new("/bin/sh"), &["-c", script], &[], 256 << 20).unwrap();
+        std::io::Read::read_exact(&mut out, &mut [0; 4]).unwrap();
+        let took = children_cpu();
+        assert!(took >= Duration::from_millis(20), "{took:?}");
+        child.end(Duration::ZERO).await;
+        assert!((took..took * 2).contains(&children_cpu()), "{took:?}, then {:?}: once", children_cpu());
+        assert_eq!(process::sum(|_| Some(Duration::from_secs(1))), Duration::ZERO, "it is forgotten");
+    }
 
     #[test]
     fn what_is_used_is_a_share_of_what_there_is_and_unknown_where_no_time_has_passed() {
