@@ -180,7 +180,7 @@ mod tests {
     async fn a_step_goes_from_the_load_to_the_room_and_the_room_tells_of_it() {
         let (net, _commands) = mpsc::channel(16);
         let (conference, _inbox, inputs) = room(&net);
-        let mut events = conference.events.subscribe();
+        let (mut events, bill) = (conference.events.subscribe(), Arc::clone(&conference.bill));
         let (monitor, mut guard, mut now) = (Monitor::default(), Guard::new(overload::Settings::default()), clock::now());
         let mut live = |cpu: f64, looks: u32| {
             for _ in 0..looks {
@@ -190,8 +190,9 @@ mod tests {
         };
         // Where it is on a step already, a new room begins on it.
         live(1.0, 2);
+        let steps = monitor.enter("a", &bill);
         let (requests, queue) = mpsc::channel(1);
-        let room = run(conference, queue, inputs, monitor.steps(), Linger::default());
+        let room = run(conference, queue, inputs, steps, Linger::default());
         let story = async {
             let mut told = async || loop {
                 let event = events.recv().await.unwrap();

@@ -148,6 +148,16 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_may_run_on_one_processor_has_one() {
+        let mut set = rustix::thread::CpuSet::new();
+        let all = rustix::thread::sched_getaffinity(None).unwrap();
+        set.set((0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap());
+        // Of this thread alone, which is all that is looked at here.
+        rustix::thread::sched_setaffinity(None, &set).unwrap();
+        assert!(processors() == 1 && cores() <= 1.0, "{} {}", processors(), cores());
+    }
+
+    #[test]
     fn this_process_is_known_to_itself() {
         assert!(usage_of(std::process::id()).is_some_and(|usage| usage.resident_bytes > 0));
         assert!((1..=online()).contains(&processors()), "{} of {}", processors(), online());

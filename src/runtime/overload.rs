@@ -2,7 +2,7 @@
 
 use super::clock;
 use crate::overload::host::Usage;
-use crate::overload::{Guard, Load, Monitor, PERIOD, Punctuality, Settings, Status, Step, host};
+use crate::overload::{Guard, Load, Monitor, PERIOD, Punctuality, Settings, Status, Step, Ticks, host};
 use crate::process;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::io;
@@ -20,18 +20,20 @@ pub struct Watchman {
 
 /// # Errors
 /// The system has no thread left.
-pub fn start(settings: Settings, monitor: Monitor, pictures: Arc<Punctuality>, sounds: Arc<Punctuality>) -> io::Result<Watchman> {
+pub fn start(settings: Settings, monitor: Monitor, sounds: Arc<Punctuality>) -> io::Result<Watchman> {
     let (sender, end) = crossbeam_channel::bounded(0);
-    let gauge = Gauge { settings, pictures, sounds, before: None };
+    let gauge = Gauge { settings, sounds, before: None };
     std::thread::Builder::new().name("watchman".into()).spawn(move || run(gauge, &monitor, &end))?;
     Ok(Watchman { _end: sender })
 }
 
 fn run(mut gauge: Gauge, monitor: &Monitor, end: &Receiver<()>) {
     let mut guard = Guard::new(gauge.settings);
+    let mut before = clock::now();
     while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
         let now = clock::now();
-        let status = guard.handle(gauge.read(now), now);
+        let pictures = monitor.look(now.saturating_duration_since(std::mem::replace(&mut before, now)), now);
+        let status = guard.handle(gauge.read(pictures, now), now);
         tell(&monitor.set(status), &status);
     }
 }
@@ -39,7 +41,6 @@ fn run(mut gauge: Gauge, monitor: &Monitor, end: &Receiver<()>) {
 /// Reads what there is to know.
 struct Gauge {
     settings: Settings,
-    pictures: Arc<Punctuality>,
     sounds: Arc<Punctuality>,
     /// When it was read, and the processor time used until then.
     before: Option<(Instant, Duration)>,
@@ -47,14 +48,14 @@ struct Gauge {
 
 impl Gauge {
     /// What the load has been since it was read before. Where the system does not say, ticks alone count.
-    fn read(&mut self, now: Instant) -> Load {
+    fn read(&mut self, pictures: Ticks, now: Instant) -> Load {
         let (usage, cores) = (host::usage_of(std::process::id()), host::cores());
         let used = usage.map(|usage| (now, usage.cpu + children(&usage)));
         let before = std::mem::replace(&mut self.before, used);
         Load {
             cpu: before.zip(used).and_then(|(before, used)| share(before, used, cores)),
             cores,
-            pictures: self.pictures.take(),
+            pictures,
             sounds: self.sounds.take(),
             memory_bytes: usage.map_or(0, |usage| usage.resident_bytes),
             memory_limit_bytes: self.settings.memory_bytes.unwrap_or_else(host::memory),
