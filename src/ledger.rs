@@ -285,6 +285,11 @@ fn charge(stage: Stage, cpu: Duration) {
     PROCESS.cpu[stage as usize].add(cpu);
 }
 
+/// What pictures have taken: decoded, composed, encoded.
+pub fn pictures() -> Duration {
+    [Stage::Decode, Stage::Compose, Stage::Encode].iter().map(|stage| PROCESS.cpu[*stage as usize].get()).sum()
+}
+
 /// How long after its time a tick began.
 pub fn late(beat: Beat, late: Duration) {
     PROCESS.late[beat as usize].note(late);

@@ -51,8 +51,13 @@ fn kib(text: &str, name: &str) -> Option<u64> {
 
 /// Processor seconds per second that this process may use: its affinity, or a quota below that.
 pub fn cores() -> f64 {
-    let affinity = processors() as f64;
-    quota().map_or(affinity, |quota| quota.min(affinity))
+    let affinity = f64::from(processors());
+    limit().unwrap_or(affinity)
+}
+
+/// A quota that is less than its affinity: whoever takes more than that is stopped for a while.
+pub fn limit() -> Option<f64> {
+    quota().filter(|quota| *quota < f64::from(processors()))
 }
 
 /// How many processors the kernel lets it run on. The masks in `/proc/self/status` also hold those that the machine does not have, but may get.

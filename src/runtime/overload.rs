@@ -3,7 +3,8 @@
 use super::clock;
 use crate::overload::host::Usage;
 use crate::overload::{Guard, Load, Monitor, PERIOD, Punctuality, Settings, Status, Step, Ticks, host};
-use crate::process;
+use crate::pipeline::pool::Pool;
+use crate::{ledger, process};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::io;
 use std::sync::Arc;
@@ -13,27 +14,35 @@ use std::time::{Duration, Instant};
 const REMEDY: &str =
     "give it more processors or a larger quota, move rooms to another server, or lower rooms.canvas and rooms.max_participants";
 
+/// How much of a quota is used at most, and how much of it pictures get at least.
+const OF_QUOTA: f64 = 0.95;
+const LEAST_OF_QUOTA: f64 = 0.1;
+
 /// The thread ends when this is dropped.
 pub struct Watchman {
     _end: Sender<()>,
 }
 
+/// `pool`: those who make pictures, who are told how much of a quota they may take.
+///
 /// # Errors
 /// The system has no thread left.
-pub fn start(settings: Settings, monitor: Monitor, sounds: Arc<Punctuality>) -> io::Result<Watchman> {
+pub fn start(settings: Settings, monitor: Monitor, sounds: Arc<Punctuality>, pool: Pool) -> io::Result<Watchman> {
     let (sender, end) = crossbeam_channel::bounded(0);
-    let gauge = Gauge { settings, sounds, before: None };
-    std::thread::Builder::new().name("watchman".into()).spawn(move || run(gauge, &monitor, &end))?;
+    let gauge = Gauge { settings, sounds, before: None, others: 0.0 };
+    std::thread::Builder::new().name("watchman".into()).spawn(move || run(gauge, &monitor, &pool, &end))?;
     Ok(Watchman { _end: sender })
 }
 
-fn run(mut gauge: Gauge, monitor: &Monitor, end: &Receiver<()>) {
+fn run(mut gauge: Gauge, monitor: &Monitor, pool: &Pool, end: &Receiver<()>) {
     let mut guard = Guard::new(gauge.settings);
     let mut before = clock::now();
     while end.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
         let now = clock::now();
         let pictures = monitor.look(now.saturating_duration_since(std::mem::replace(&mut before, now)), now);
-        let status = guard.handle(gauge.read(pictures, now), now);
+        let load = gauge.read(pictures, now);
+        pool.allow(allowance(&load, host::limit(), gauge.others, gauge.settings.up_cpu));
+        let status = guard.handle(load, now);
         tell(&monitor.set(status), &status);
     }
 }
@@ -42,18 +51,26 @@ fn run(mut gauge: Gauge, monitor: &Monitor, end: &Receiver<()>) {
 struct Gauge {
     settings: Settings,
     sounds: Arc<Punctuality>,
-    /// When it was read, and the processor time used until then.
-    before: Option<(Instant, Duration)>,
+    /// When it was read, and the processor time used until then: all of it, and for pictures.
+    before: Option<(Instant, Duration, Duration)>,
+    /// What all else than pictures took, in processors.
+    others: f64,
 }
 
 impl Gauge {
     /// What the load has been since it was read before. Where the system does not say, ticks alone count.
     fn read(&mut self, pictures: Ticks, now: Instant) -> Load {
         let (usage, cores) = (host::usage_of(std::process::id()), host::cores());
-        let used = usage.map(|usage| (now, usage.cpu + children(&usage)));
+        let used = usage.map(|usage| (now, usage.cpu + children(&usage), ledger::pictures()));
         let before = std::mem::replace(&mut self.before, used);
+        let took = |of: fn(&(Instant, Duration, Duration)) -> Duration| {
+            let (before, used) = (before.as_ref()?, used.as_ref()?);
+            processors((before.0, of(before)), (used.0, of(used)))
+        };
+        let (all, pictures_took) = (took(|used| used.1), took(|used| used.2));
+        self.others = (all.unwrap_or(0.0) - pictures_took.unwrap_or(0.0)).max(0.0);
         Load {
-            cpu: before.zip(used).and_then(|(before, used)| share(before, used, cores)),
+            cpu: all.map(|all| (all / cores).min(1.0)),
             cores,
             pictures,
             sounds: self.sounds.take(),
@@ -75,10 +92,16 @@ fn children(own: &Usage) -> Duration {
     own.ended + process::sum(running)
 }
 
-/// The share of so many processors that was used from one look to the next; `None`: no time has passed.
-fn share(before: (Instant, Duration), now: (Instant, Duration), cores: f64) -> Option<f64> {
-    let had = now.0.saturating_duration_since(before.0).as_secs_f64() * cores;
-    (had > 0.0).then(|| (now.1.saturating_sub(before.1).as_secs_f64() / had).min(1.0))
+/// How many processors were used from one look to the next; `None`: no time has passed.
+fn processors(before: (Instant, Duration), now: (Instant, Duration)) -> Option<f64> {
+    let passed = now.0.saturating_duration_since(before.0).as_secs_f64();
+    (passed > 0.0).then(|| now.1.saturating_sub(before.1).as_secs_f64() / passed)
+}
+
+/// How many processors pictures may take: under a quota that is nearly used up, what `others` leave of it. At its end the kernel would stop sound too.
+fn allowance(load: &Load, limit: Option<f64>, others: f64, most: f64) -> Option<f64> {
+    let limit = limit.filter(|_| load.cpu.is_some_and(|cpu| cpu > most))?;
+    Some((limit * OF_QUOTA - others).max(limit * LEAST_OF_QUOTA))
 }
 
 /// One line for each change, and the figures.
@@ -131,10 +154,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_is_a_share_of_what_there_is_and_unknown_where_no_time_has_passed() {
+    fn what_is_used_is_in_processors_and_unknown_where_no_time_has_passed() {
         let (at, ms) = (clock::now(), Duration::from_millis);
-        assert_eq!(share((at, ms(100)), (at + ms(250), ms(350)), 2.0), Some(0.5));
-        assert_eq!(share((at, ms(100)), (at + ms(250), ms(900)), 2.0), Some(1.0), "of a quota that has been made smaller");
-        assert_eq!(share((at, ms(100)), (at, ms(100)), 2.0), None);
+        assert_eq!(processors((at, ms(100)), (at + ms(250), ms(350))), Some(1.0));
+        assert_eq!(processors((at, ms(100)), (at, ms(100))), None);
+    }
+
+    #[test]
+    fn under_a_quota_that_is_nearly_used_up_pictures_may_take_what_others_leave() {
+        let load = |cpu| Load { cpu, ..Load::default() };
+        let rate = allowance(&load(Some(0.9)), Some(0.6), 0.2, 0.7);
+        assert!(rate.is_some_and(|rate| (rate - 0.37).abs() < 1e-9), "{rate:?}");
+        assert_eq!(allowance(&load(Some(1.0)), Some(0.6), 0.7, 0.7), Some(0.06), "never nothing");
+        for (cpu, limit) in [(Some(0.7), Some(0.6)), (None, Some(0.6)), (Some(1.0), None)] {
+            assert_eq!(allowance(&load(cpu), limit, 0.1, 0.7), None, "{cpu:?} of {limit:?}");
+        }
     }
 }

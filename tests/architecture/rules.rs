@@ -89,6 +89,7 @@ const PURE: &[&str] = &[
     "src/record/timeline.rs",
     "src/address.rs",
     "src/overload/admission.rs",
+    "src/pipeline/allowance.rs",
     "src/overload/governor.rs",
     "src/overload/guard.rs",
     "src/overload/step.rs",
