@@ -6,6 +6,7 @@ use super::extract::json;
 use super::json::Check;
 use super::problem::{Code, FieldError, Problem};
 use crate::pipeline::quote::{Costs, Quote, Shape};
+use crate::runtime::clock;
 use axum::extract::State;
 use axum::response::Response;
 use mixdown_codecs::Size;
@@ -97,9 +98,8 @@ pub async fn estimate(State(app): State<App>, Json(wanted): Json<Estimate>) -> R
 
 /// Measures this host the first time that somebody asks.
 pub async fn quote(app: &App, shape: &Shape) -> Result<Quote, Problem> {
-    let now = app.clock.now;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let measure = || tokio::task::spawn_blocking(move || Costs::measure(now, cores));
+    let measure = || tokio::task::spawn_blocking(move || Costs::measure(clock::thread_cpu, cores));
     let costs = app.costs.get_or_try_init(measure).await.map_err(|_| Problem::new(Code::Internal, "this host cannot be measured"))?;
     Ok(costs.quote(shape))
 }

@@ -5,7 +5,7 @@ use mixdown_codecs::{EncoderConfig, FramePool, I420Frame, Intra, Size, VideoCode
 use mixdown_layouts::draw::{Canvas, Fonts, Picture, Pictures};
 use mixdown_layouts::{Cast, Layout, Person, Source, SourceId};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 /// Pictures per stage: about 100 ms of work in all.
 const PICTURES: u32 = 16;
@@ -13,12 +13,20 @@ const SIZE: Size = Size::new(640, 360);
 /// Share of the cores that may be planned with; the rest is for what nobody foresees.
 const USABLE: f64 = 0.8;
 
-/// Milliseconds of CPU per second, as measured: receiving one sender's packets and sound, and sending one subscriber's.
-const SENDER_MS: f64 = 3.0;
+/// What work costs between two sleeps, of a canvas of the usual size, over what it costs here, without a pause and on a small one: as measured.
+const DECODE_IN_SERVICE: f64 = 1.15;
+const COMPOSE_IN_SERVICE: f64 = 3.0;
+const ENCODE_IN_SERVICE: f64 = 1.5;
+/// Milliseconds of CPU per second, as measured: threads that wake up for whatever comes, however little it is; …
+const AWAKE_MS: f64 = 34.0;
+/// … receiving one sender's packets, and sending one subscriber's; …
+const SENDER_MS: f64 = 1.0;
 const SUBSCRIBER_MS: f64 = 1.5;
-/// One mix and its encode; so many are audible at once, each of whom hears a mix of their own, and all others share one.
+/// … one mix and its encode; what one who is heard adds to it, and a mix of their own, which those who only send do not have: a third of it.
 const MIX_MS: f64 = 7.5;
-const AUDIBLE: u32 = 5;
+const AUDIBLE_MS: f64 = 4.0 + MIX_MS / 3.0;
+/// So many talk at once, as a rule.
+const AUDIBLE: u32 = 3;
 const SOUND_BPS: f64 = 48_000.0;
 /// Bytes per sender and subscriber besides pictures: connection, jitter buffer, queues.
 const CONNECTION_BYTES: f64 = 1_500_000.0;
@@ -63,14 +71,14 @@ pub struct Quote {
 }
 
 impl Costs {
-    /// Measures this machine. `now` reads the clock; takes about a tenth of a second.
-    pub fn measure(now: impl Fn() -> Instant, cores: usize) -> Self {
+    /// Measures this machine. `cpu`: the thread's processor time, whoever else is at work; takes about a tenth of a second.
+    pub fn measure(cpu: impl Fn() -> Duration, cores: usize) -> Self {
         let pixels = f64::from(SIZE.width) * f64::from(SIZE.height) * f64::from(PICTURES);
         let timed = |work: &mut dyn FnMut()| {
-            let start = now();
+            let before = cpu();
             work();
-            // A clock that stands still, as in tests, makes nothing free.
-            (now().saturating_duration_since(start).as_nanos() as f64 / pixels).max(0.1)
+            // A clock that stands still makes nothing free.
+            (cpu().saturating_sub(before).as_nanos() as f64 / pixels).max(0.1)
         };
         let frames: Vec<I420Frame> = (0..PICTURES).map(moving).collect();
         let mut units = Vec::new();
@@ -87,11 +95,12 @@ impl Costs {
         let (fps, count) = (f64::from(shape.fps), |n: u32| f64::from(n));
         let per_picture = |nanoseconds: f64, size: Size| nanoseconds * pixels(size) * fps / 1e6;
         let encodes = count(shape.views) * count(shape.renditions);
-        let mixes = count(shape.senders.min(AUDIBLE)) + 1.0;
-        let cpu_ms_per_s = count(shape.senders) * (per_picture(self.decode, shape.sender_size) + SENDER_MS)
-            + count(shape.views) * per_picture(self.compose, shape.canvas)
-            + encodes * per_picture(self.encode, shape.canvas)
-            + mixes * MIX_MS
+        let awake = if shape.senders + shape.viewers > 0 { AWAKE_MS + MIX_MS } else { 0.0 };
+        let cpu_ms_per_s = awake
+            + count(shape.senders.min(AUDIBLE)) * AUDIBLE_MS
+            + count(shape.senders) * (per_picture(self.decode * DECODE_IN_SERVICE, shape.sender_size) + SENDER_MS)
+            + count(shape.views) * per_picture(self.compose * COMPOSE_IN_SERVICE, shape.canvas)
+            + encodes * per_picture(self.encode * ENCODE_IN_SERVICE, shape.canvas)
             + count(shape.viewers) * SUBSCRIBER_MS;
         let held = PICTURES_HELD * 1.5;
         let memory = count(shape.senders) * (held * pixels(shape.sender_size) + CONNECTION_BYTES)
@@ -187,7 +196,7 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_measured() {
-        let costs = Costs::measure(crate::runtime::clock::now, 2);
+        let costs = Costs::measure(crate::runtime::clock::thread_cpu, 2);
         let sane = |cost: f64| (0.1..1000.0).contains(&cost);
         assert!(sane(costs.decode) && sane(costs.compose) && sane(costs.encode), "{costs:?}");
     }
