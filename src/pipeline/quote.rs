@@ -18,10 +18,10 @@ const DECODE_IN_SERVICE: f64 = 1.15;
 const COMPOSE_IN_SERVICE: f64 = 3.0;
 const ENCODE_IN_SERVICE: f64 = 1.5;
 /// Milliseconds of CPU per second, as measured: threads that wake up for whatever comes, however little it is; …
-const AWAKE_MS: f64 = 34.0;
+const AWAKE_MS: f64 = 30.0;
 /// … receiving one sender's packets, and sending one subscriber's; …
 const SENDER_MS: f64 = 1.0;
-const SUBSCRIBER_MS: f64 = 1.5;
+const SUBSCRIBER_MS: f64 = 2.5;
 /// … one mix and its encode; what one who is heard adds to it, and a mix of their own, which those who only send do not have: a third of it.
 const MIX_MS: f64 = 7.5;
 const AUDIBLE_MS: f64 = 4.0 + MIX_MS / 3.0;
