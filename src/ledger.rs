@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// What takes processor time.
@@ -80,13 +81,82 @@ impl Seconds {
     }
 }
 
+/// What one view should do and does: its ticks, and what they take of a processor.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    due: AtomicU64,
+    late: AtomicU64,
+    done: AtomicU64,
+    cpu: Seconds,
+}
+
+/// What came of a view's ticks for a while.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beats {
+    pub due: u64,
+    /// Of these, skipped or late.
+    pub late: u64,
+    pub done: u64,
+    /// What those that were done have taken, one after the other.
+    pub cpu: Duration,
+}
+
+impl Pulse {
+    /// A tick is due.
+    pub fn due(&self, late: bool) {
+        self.due.fetch_add(1, Relaxed);
+        self.late.fetch_add(u64::from(late), Relaxed);
+    }
+
+    /// One is done. `cpu`: what it took of the thread that took longest.
+    pub fn done(&self, cpu: Duration) {
+        self.done.fetch_add(1, Relaxed);
+        self.cpu.add(cpu);
+    }
+
+    /// What came since it was asked for before; never more late than due, though the two are not read at one instant.
+    pub fn take(&self) -> Beats {
+        let take = |count: &AtomicU64| count.swap(0, Relaxed);
+        let due = take(&self.due);
+        Beats { due, late: take(&self.late).min(due), done: take(&self.done), cpu: Duration::from_nanos(take(&self.cpu.0)) }
+    }
+}
+
+impl Beats {
+    /// How much of one processor all ticks that were due within `span` would have taken: above 1 they cannot all be done.
+    pub fn demand(&self, span: Duration) -> f64 {
+        let (done, span) = (self.done as f64, span.as_secs_f64());
+        if done * span > 0.0 { self.cpu.as_secs_f64() / done * self.due.max(self.done) as f64 / span } else { 0.0 }
+    }
+}
+
 /// What one room has cost since it began.
 #[derive(Debug, Default)]
 pub struct Bill {
     cpu: [Seconds; Stage::OF_A_ROOM.len()],
+    /// Of its views that run.
+    pulses: Mutex<Vec<Weak<Pulse>>>,
 }
 
 impl Bill {
+    /// A view comes. It is gone with what is returned.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        let pulse = Arc::<Pulse>::default();
+        self.pulses.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&pulse));
+        pulse
+    }
+
+    /// What came of each view's ticks since it was asked for before.
+    pub fn beats(&self, mut each: impl FnMut(Beats)) {
+        self.pulses.lock().unwrap_or_else(PoisonError::into_inner).retain(|pulse| {
+            let pulse = pulse.upgrade();
+            if let Some(pulse) = &pulse {
+                each(pulse.take());
+            }
+            pulse.is_some()
+        });
+    }
+
     /// Work of a stage, here and in the process's account.
     pub fn charge(&self, stage: Stage, spent: &Spent) {
         self.cpu(stage, spent.cpu);
@@ -189,8 +259,9 @@ const MOST_WORKERS: usize = 256;
 /// What the whole process has spent.
 struct Process {
     cpu: [Seconds; STAGES.len()],
-    /// What no stage has said, as far as it was shown: it must not fall.
+    /// What no stage has said, and what children have taken, as far as it was shown: it must not fall.
     other: AtomicU64,
+    children: AtomicU64,
     took: [Histogram; Stage::OF_A_ROOM.len()],
     picture: Histogram,
     late: [Histogram; 2],
@@ -201,6 +272,7 @@ struct Process {
 static PROCESS: Process = Process {
     cpu: [const { Seconds::new() }; STAGES.len()],
     other: AtomicU64::new(0),
+    children: AtomicU64::new(0),
     took: [const { Histogram::new() }; Stage::OF_A_ROOM.len()],
     picture: Histogram::new(),
     late: [const { Histogram::new() }; 2],
@@ -211,6 +283,11 @@ static PROCESS: Process = Process {
 /// Processor time of a stage.
 fn charge(stage: Stage, cpu: Duration) {
     PROCESS.cpu[stage as usize].add(cpu);
+}
+
+/// What pictures have taken: decoded, composed, encoded.
+pub fn pictures() -> Duration {
+    [Stage::Decode, Stage::Compose, Stage::Encode].iter().map(|stage| PROCESS.cpu[*stage as usize].get()).sum()
 }
 
 /// How long after its time a tick began.
@@ -230,10 +307,12 @@ pub fn busy(worker: usize, time: Duration) {
     PROCESS.busy[worker].add(time);
 }
 
-/// The process's account as text for Prometheus. `cpu`: what the kernel says the whole process has taken; what no stage has said is `other`.
-pub fn render(cpu: Duration) -> String {
+/// The process's account as text for Prometheus. `cpu`: what the kernel says the whole process has taken; what no stage has said is `other`. `children`: the same
+/// of the programs that it has started.
+pub fn render(cpu: Duration, children: Duration) -> String {
     let mut text = String::with_capacity(8_192);
     PROCESS.render(cpu, &mut text);
+    PROCESS.render_children(children, &mut text);
     text
 }
 
@@ -244,10 +323,15 @@ impl Process {
         }
     }
 
+    fn render_children(&self, cpu: Duration, text: &mut String) {
+        const NAME: &str = "mixdown_children_cpu_seconds_total";
+        head(text, NAME, "counter", "Processor time of programs that the server has started (ffmpeg).");
+        line(text, format_args!("{NAME} {}", most(&self.children, cpu).as_secs_f64()));
+    }
+
     fn render(&self, cpu: Duration, text: &mut String) {
         let known: Duration = self.cpu.iter().map(Seconds::get).sum();
-        let other = cpu.saturating_sub(known).as_nanos() as u64;
-        let other = Duration::from_nanos(self.other.fetch_max(other, Relaxed).max(other));
+        let other = most(&self.other, cpu.saturating_sub(known));
         head(text, "mixdown_cpu_seconds_total", "counter", "Processor time by stage; other: what no stage accounts for, the API among it.");
         let stages = STAGES.iter().map(|stage| (stage.name(), self.cpu[*stage as usize].get()));
         for (stage, time) in stages.chain([("other", other)]) {
@@ -274,6 +358,12 @@ impl Process {
             histogram(text, "mixdown_tick_lateness_seconds", &format!("kind=\"{name}\""), &self.late[beat as usize]);
         }
     }
+}
+
+/// The most that it has ever been.
+fn most(known: &AtomicU64, time: Duration) -> Duration {
+    let time = time.as_nanos() as u64;
+    Duration::from_nanos(known.fetch_max(time, Relaxed).max(time))
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
@@ -314,16 +404,34 @@ mod tests {
         bill.cpu(Stage::Decode, ms(2));
         bill.cpu(Stage::Mix, ms(1));
         assert_eq!(Stage::OF_A_ROOM.map(|stage| bill.get(stage).as_millis()), [5, 0, 0, 1]);
-        let text = render(ms(10));
+        let text = render(ms(10), ms(7));
         let has = |line: &str| assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         has("mixdown_cpu_seconds_total{stage=\"decode\"} 0.005");
         has("mixdown_cpu_seconds_total{stage=\"other\"} 0.004");
+        has("mixdown_children_cpu_seconds_total 0.007");
         has("mixdown_stage_seconds_bucket{stage=\"decode\",le=\"0.002\"} 0");
         has("mixdown_stage_seconds_bucket{stage=\"decode\",le=\"0.005\"} 1");
         has("mixdown_stage_seconds_bucket{stage=\"decode\",le=\"+Inf\"} 1");
         has("mixdown_stage_seconds_count{stage=\"decode\"} 1");
         has("mixdown_picture_seconds_count 0");
-        assert!(render(ms(7)).contains("stage=\"other\"} 0.004"), "a counter does not fall");
+        let later = render(ms(7), ms(5));
+        assert!(later.contains("stage=\"other\"} 0.004") && later.contains("children_cpu_seconds_total 0.007"), "counters do not fall");
+    }
+
+    #[test]
+    fn what_a_view_would_need_of_a_processor_is_known_though_ticks_are_skipped() {
+        let bill = Bill::default();
+        let (heavy, light) = (bill.pulse(), bill.pulse());
+        // Every second tick of 60 a second is skipped, because one takes 25 ms.
+        (0..15).for_each(|n| heavy.due(n % 2 == 1));
+        (0..8).for_each(|_| heavy.done(ms(25)));
+        light.due(false);
+        drop(light);
+        let mut seen = Vec::new();
+        bill.beats(|beats| seen.push(beats));
+        assert_eq!(seen, [Beats { due: 15, late: 7, done: 8, cpu: ms(200) }], "a view that has gone is in no sum");
+        assert!((1.45..1.55).contains(&seen[0].demand(ms(250))), "{}", seen[0].demand(ms(250)));
+        assert_eq!(heavy.take().demand(ms(250)), 0.0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
@@ -36,6 +37,20 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// What makes an ffmpeg look at the certificate of whom it talks to.
 pub fn tls_arguments() -> &'static [&'static str] {
     if Path::new(AUTHORITIES).is_file() { &["-tls_verify", "1", "-ca_file", AUTHORITIES] } else { &["-tls_verify", "1"] }
+}
+
+/// Those that were started and of whose end nobody has heard here.
+static STARTED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// The sum over all children that run, by their numbers; `of` knows nothing of those that are gone.
+pub fn sum(of: impl Fn(u32) -> Option<Duration>) -> Duration {
+    let (mut started, mut sum) = (STARTED.lock().unwrap_or_else(PoisonError::into_inner), Duration::ZERO);
+    started.retain(|id| {
+        let part = of(*id);
+        sum += part.unwrap_or_default();
+        part.is_some()
+    });
+    sum
 }
 
 /// A running child.
@@ -65,11 +80,12 @@ pub fn start<A: AsRef<OsStr>>(
     Ok((Child { process, lines }, File::from(out.into_owned_fd()?)))
 }
 
-/// Bounds a child's address space, and lets it write no core dump.
+/// Bounds a child's address space, and lets it write no core dump. From now on it is in the [`sum`].
 ///
 /// # Errors
 /// The kernel refuses.
 pub fn limit(process: &tokio::process::Child, memory_bytes: u64) -> io::Result<()> {
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).extend(process.id());
     let pid = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     for (resource, most) in [(Resource::As, memory_bytes), (Resource::Core, 0)] {
         match prlimit(pid, resource, Rlimit { current: Some(most), maximum: Some(most) }) {

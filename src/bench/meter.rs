@@ -102,7 +102,7 @@ mod tests {
     use std::time::Duration;
 
     fn reading(at: Instant, cpu_ms: u64, metrics: &str) -> Reading {
-        let usage = Usage { cpu: Duration::from_millis(cpu_ms), resident_bytes: 5 };
+        let usage = Usage { cpu: Duration::from_millis(cpu_ms), resident_bytes: 5, ..Usage::default() };
         Reading { at, usage: Some(usage), metrics: Some(metrics.into()) }
     }
 

@@ -118,6 +118,7 @@ fn take(conference: &mut Conference, step: Step) {
 mod tests {
     use super::*;
     use crate::conference::{Inbox, Parts};
+    use crate::overload::{self, Guard, Monitor};
     use crate::peer::types;
     use crate::pipeline::pool::Pool;
     use crate::pipeline::{StageEvent, Watch, mix, ticker, video};
@@ -173,6 +174,44 @@ mod tests {
         let (reply, _answer) = tokio::sync::oneshot::channel();
         requests.try_send(Request::Close { reason: types::CloseReason::Left, reply }).unwrap();
         assert_eq!(run(conference, request_queue, inputs, watch::channel(Load::Whole).1, Linger::default()).await, End::Closed);
+    }
+
+    #[tokio::test]
+    async fn a_step_goes_from_the_load_to_the_room_and_the_room_tells_of_it() {
+        let (net, _commands) = mpsc::channel(16);
+        let (conference, _inbox, inputs) = room(&net);
+        let (mut events, bill) = (conference.events.subscribe(), Arc::clone(&conference.bill));
+        let (monitor, mut guard, mut now) = (Monitor::default(), Guard::new(overload::Settings::default()), clock::now());
+        let mut live = |cpu: f64, looks: u32| {
+            for _ in 0..looks {
+                now += overload::PERIOD;
+                monitor.set(guard.handle(overload::Load { cpu: Some(cpu), ..overload::Load::default() }, now));
+            }
+        };
+        // Where it is on a step already, a new room begins on it.
+        live(1.0, 2);
+        let steps = monitor.enter("a", &bill);
+        let (requests, queue) = mpsc::channel(1);
+        let room = run(conference, queue, inputs, steps, Linger::default());
+        let story = async {
+            let mut told = async || loop {
+                let event = events.recv().await.unwrap();
+                if event.kind.starts_with("server.") {
+                    return (event.kind, event.data["step"].as_u64().unwrap(), event.data["effect"].as_str().unwrap().to_owned());
+                }
+            };
+            assert_eq!(told().await, ("server.overloaded", 1, "fps_25".to_owned()));
+            live(1.0, 4);
+            assert_eq!(told().await, ("server.overloaded", 2, "fps_15".to_owned()));
+            live(0.3, 44);
+            assert_eq!(told().await, ("server.overloaded", 1, "fps_25".to_owned()), "a step up is told too");
+            live(0.3, 44);
+            assert_eq!(told().await, ("server.recovered", 0, "whole".to_owned()));
+            let (reply, _answer) = tokio::sync::oneshot::channel();
+            requests.send(Request::Close { reason: types::CloseReason::Left, reply }).await.unwrap();
+        };
+        let alive = async { tokio::join!(room, story).0 };
+        assert_eq!(tokio::time::timeout(Duration::from_secs(30), alive).await, Ok(End::Closed));
     }
 
     #[test]

@@ -57,7 +57,13 @@ impl Conference {
         let canvases = self.room.plan().canvases.iter();
         let renditions =
             canvases.flat_map(|(canvas, plan)| plan.renditions.iter().map(|(key, id)| self.describe_rendition(*canvas, *key, *id)));
-        RoomStats { cpu_seconds: Stage::OF_A_ROOM.into_iter().map(stage).collect(), renditions: renditions.collect() }
+        let step = self.room.step();
+        RoomStats {
+            step: step.number(),
+            effect: step.name(),
+            cpu_seconds: Stage::OF_A_ROOM.into_iter().map(stage).collect(),
+            renditions: renditions.collect(),
+        }
     }
 
     fn describe_rendition(&self, canvas: CanvasId, key: RenditionKey, id: RenditionId) -> RenditionStats {

@@ -163,6 +163,7 @@ impl Directory {
         let epoch = clock::now();
         let taps = Arc::new(Taps::new(net.clone()));
         let bill = Arc::<Bill>::default();
+        let steps = building.load.enter(id.as_str(), &bill);
         let mix = building.mixes.add(building.mix.clone(), epoch, taps.clone(), Arc::new(inbox.clone()), Arc::clone(&bill));
         let conference = Conference::new(Parts {
             room,
@@ -184,13 +185,7 @@ impl Directory {
             next_id: Box::new(|| ParticipantId(rand::random())),
         });
         let (rooms, deaths, id) = (Arc::clone(&self.rooms), Arc::clone(&self.deaths), id.clone());
-        let task = actor::run(
-            conference,
-            request_queue,
-            input_queue,
-            building.load.steps(),
-            Linger { time: building.linger, kept: handle.kept() },
-        );
+        let task = actor::run(conference, request_queue, input_queue, steps, Linger { time: building.linger, kept: handle.kept() });
         tokio::spawn(async move {
             if task.await == End::Failed {
                 deaths.lock().unwrap_or_else(PoisonError::into_inner).note(&id, clock::now());

@@ -1,7 +1,7 @@
 //! What the kernel says: what this process has used, and what it may use.
 //!
 //! A container has less than the machine: affinity and quotas (cgroup v1 and v2) count, and are read anew each time, for they are changed
-//! while the process runs. Processes that this one starts are not counted: where they take its processors, its ticks are late.
+//! while the process runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,9 @@ const MEMORY_SHARE: f64 = 0.9;
 pub struct Usage {
     /// User and system time since its start, all threads.
     pub cpu: Duration,
+    /// The same of its children that have ended, and of theirs.
+    pub ended: Duration,
+    pub parent: u32,
     /// Of its own, without files; 0: the system does not say.
     pub resident_bytes: u64,
 }
@@ -31,10 +34,13 @@ pub fn usage_of(pid: u32) -> Option<Usage> {
 fn usage(stat: &str, status: &str) -> Option<Usage> {
     // The name in brackets may contain anything.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    let time = |from: usize| {
+        let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        Some(Duration::from_millis((ticks(from)? + ticks(from + 1)?) * 10))
+    };
     // Not every kernel tells files from the rest.
     let resident_bytes = kib(status, "RssAnon:").or_else(|| kib(status, "VmRSS:")).unwrap_or(0);
-    Some(Usage { cpu: Duration::from_millis(ticks * 10), resident_bytes })
+    Some(Usage { cpu: time(11)?, ended: time(13)?, parent: fields.get(1)?.parse().ok()?, resident_bytes })
 }
 
 /// The bytes of a line of `status` or `meminfo`.
@@ -45,8 +51,13 @@ fn kib(text: &str, name: &str) -> Option<u64> {
 
 /// Processor seconds per second that this process may use: its affinity, or a quota below that.
 pub fn cores() -> f64 {
-    let affinity = processors() as f64;
-    quota().map_or(affinity, |quota| quota.min(affinity))
+    let affinity = f64::from(processors());
+    limit().unwrap_or(affinity)
+}
+
+/// A quota that is less than its affinity: whoever takes more than that is stopped for a while.
+pub fn limit() -> Option<f64> {
+    quota().filter(|quota| *quota < f64::from(processors()))
 }
 
 /// How many processors the kernel lets it run on. The masks in `/proc/self/status` also hold those that the machine does not have, but may get.
@@ -112,9 +123,10 @@ mod tests {
 
     #[test]
     fn processor_time_and_memory_are_read_past_odd_process_names() {
-        let stat = "77 (mix (down) x) S 1 77 77 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0 100 1000 200 18446744073709551615";
+        let ms = Duration::from_millis;
+        let stat = "77 (mix (down) x) S 1 77 77 0 -1 4194304 100 0 0 0 250 50 30 10 20 0 9 0 100 1000 200 18446744073709551615";
         let status = "Name:\tmix\nVmPeak:\t  999 kB\nVmRSS:\t   9999 kB\nRssAnon:\t   2048 kB\n";
-        assert_eq!(usage(stat, status), Some(Usage { cpu: Duration::from_secs(3), resident_bytes: 2 << 20 }));
+        assert_eq!(usage(stat, status), Some(Usage { cpu: ms(3000), ended: ms(400), parent: 1, resident_bytes: 2 << 20 }));
         let resident = |status: &str| usage(stat, status).map(|usage| usage.resident_bytes);
         assert_eq!(
             (resident("VmRSS:\t   1024 kB\n"), resident("")),
@@ -138,6 +150,16 @@ mod tests {
         let text = fs::read_to_string("/sys/devices/system/cpu/online").unwrap();
         let span = |part: &str| part.split_once('-').map_or(1, |(from, to)| to.parse::<u32>().unwrap() - from.parse::<u32>().unwrap() + 1);
         text.trim().split(',').map(span).sum()
+    }
+
+    #[test]
+    fn a_process_that_may_run_on_one_processor_has_one() {
+        let mut set = rustix::thread::CpuSet::new();
+        let all = rustix::thread::sched_getaffinity(None).unwrap();
+        set.set((0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap());
+        // Of this thread alone, which is all that is looked at here.
+        rustix::thread::sched_setaffinity(None, &set).unwrap();
+        assert!(processors() == 1 && cores() <= 1.0, "{} {}", processors(), cores());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! [tick] compose → encode per rendition → Outlet::video`.
 //! Sound: `Inlet::audio → jitter buffer → [20 ms tick, own thread] decode → mix → encode → Outlet::audio`.
 
+mod allowance;
 mod cost;
 pub mod decode;
 pub mod forward;

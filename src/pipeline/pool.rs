@@ -33,6 +33,13 @@ impl Pool {
         Ok(Self::Threads(Arc::new(Threads { workers: Workers::start(count)?, helpers })))
     }
 
+    /// From now on all work together takes so many processors at most; `None`: as many as there are.
+    pub fn allow(&self, processors: Option<f64>) {
+        if let Self::Threads(threads) = self {
+            threads.workers.allow(processors);
+        }
+    }
+
     fn run(&self, job: Arc<impl Job + 'static>) {
         match self {
             Self::Threads(threads) => threads.workers.push(job),
@@ -46,7 +53,7 @@ impl Pool {
         match (self, items) {
             (Self::Threads(threads), [first, others @ ..]) if !others.is_empty() => threads.helpers.in_place_scope(|scope| {
                 for item in others {
-                    scope.spawn(move |_| job(item));
+                    scope.spawn(move |_| threads.workers.charge(measure(|| job(item)).1.cpu));
                 }
                 job(first);
             }),

@@ -13,12 +13,20 @@ const SIZE: Size = Size::new(640, 360);
 /// Share of the cores that may be planned with; the rest is for what nobody foresees.
 const USABLE: f64 = 0.8;
 
-/// Milliseconds of CPU per second, as measured: receiving one sender's packets and sound, and sending one subscriber's.
-const SENDER_MS: f64 = 3.0;
-const SUBSCRIBER_MS: f64 = 1.5;
-/// One mix and its encode; so many are audible at once, each of whom hears a mix of their own, and all others share one.
+/// What work costs between two sleeps, of a canvas of the usual size, over what it costs here, without a pause and on a small one: as measured.
+const DECODE_IN_SERVICE: f64 = 1.15;
+const COMPOSE_IN_SERVICE: f64 = 3.0;
+const ENCODE_IN_SERVICE: f64 = 1.5;
+/// Milliseconds of CPU per second, as measured: threads that wake up for whatever comes, however little it is; …
+const AWAKE_MS: f64 = 30.0;
+/// … receiving one sender's packets, and sending one subscriber's; …
+const SENDER_MS: f64 = 1.0;
+const SUBSCRIBER_MS: f64 = 2.5;
+/// … one mix and its encode; what one who is heard adds to it, and a mix of their own, which those who only send do not have: a third of it.
 const MIX_MS: f64 = 7.5;
-const AUDIBLE: u32 = 5;
+const AUDIBLE_MS: f64 = 4.0 + MIX_MS / 3.0;
+/// So many talk at once, as a rule.
+const AUDIBLE: u32 = 3;
 const SOUND_BPS: f64 = 48_000.0;
 /// Bytes per sender and subscriber besides pictures: connection, jitter buffer, queues.
 const CONNECTION_BYTES: f64 = 1_500_000.0;
@@ -88,11 +96,12 @@ impl Costs {
         let (fps, count) = (f64::from(shape.fps), |n: u32| f64::from(n));
         let per_picture = |nanoseconds: f64, size: Size| nanoseconds * pixels(size) * fps / 1e6;
         let encodes = count(shape.views) * count(shape.renditions);
-        let mixes = count(shape.senders.min(AUDIBLE)) + 1.0;
-        let cpu_ms_per_s = count(shape.senders) * (per_picture(self.decode, shape.sender_size) + SENDER_MS)
-            + count(shape.views) * per_picture(self.compose, shape.canvas)
-            + encodes * per_picture(self.encode, shape.canvas)
-            + mixes * MIX_MS
+        let awake = if shape.senders + shape.viewers > 0 { AWAKE_MS + MIX_MS } else { 0.0 };
+        let cpu_ms_per_s = awake
+            + count(shape.senders.min(AUDIBLE)) * AUDIBLE_MS
+            + count(shape.senders) * (per_picture(self.decode * DECODE_IN_SERVICE, shape.sender_size) + SENDER_MS)
+            + count(shape.views) * per_picture(self.compose * COMPOSE_IN_SERVICE, shape.canvas)
+            + encodes * per_picture(self.encode * ENCODE_IN_SERVICE, shape.canvas)
             + count(shape.viewers) * SUBSCRIBER_MS;
         let held = PICTURES_HELD * 1.5;
         let memory = count(shape.senders) * (held * pixels(shape.sender_size) + CONNECTION_BYTES)

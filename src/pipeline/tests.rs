@@ -334,7 +334,7 @@ fn what_each_stage_and_each_encode_takes_is_charged_on_workers_and_nothing_is_on
 #[test]
 fn the_time_that_a_picture_takes_is_not_noted_for_one_that_was_there_when_its_sender_came_into_the_view() {
     let noted = || {
-        let text = crate::ledger::render(Duration::ZERO);
+        let text = crate::ledger::render(Duration::ZERO, Duration::ZERO);
         let count = text.lines().find_map(|line| line.strip_prefix("mixdown_picture_seconds_count "));
         count.unwrap().parse::<u64>().unwrap()
     };
@@ -388,6 +388,6 @@ fn a_view_that_nobody_sees_is_charged_and_is_no_picture_that_was_composed() {
         bench.run(Duration::from_millis(34));
         std::thread::yield_now();
     }
-    let text = crate::ledger::render(Duration::ZERO);
+    let text = crate::ledger::render(Duration::ZERO, Duration::ZERO);
     assert!(text.contains("mixdown_stage_seconds_count{stage=\"compose\"} 0\n"), "{text}");
 }

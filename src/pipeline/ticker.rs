@@ -7,8 +7,7 @@
 use super::pool::Strand;
 use super::view::{Input, View};
 use crate::cadence::Cadence;
-use crate::ledger;
-use crate::overload::Punctuality;
+use crate::ledger::{self, Pulse};
 use crate::runtime::clock;
 use crossbeam_channel::{Receiver, Sender};
 use metrics::Counter;
@@ -28,6 +27,8 @@ pub struct Entry {
     pub view: Arc<Strand<View>>,
     pub cadence: Cadence,
     pub pending: Arc<AtomicU32>,
+    /// What becomes of its ticks.
+    pub pulse: Arc<Pulse>,
 }
 
 pub enum Command {
@@ -41,7 +42,6 @@ pub enum Command {
 #[derive(Clone)]
 pub struct Ticker {
     commands: Sender<Command>,
-    punctuality: Arc<Punctuality>,
 }
 
 impl Ticker {
@@ -49,18 +49,12 @@ impl Ticker {
         // The schedule ends with the process, after all rooms: nobody is left to tell.
         let _ = self.commands.send(command);
     }
-
-    /// How many ticks came in time.
-    pub fn punctuality(&self) -> Arc<Punctuality> {
-        Arc::clone(&self.punctuality)
-    }
 }
 
 /// Which view ticks when.
 pub struct Schedule {
     commands: Receiver<Command>,
     entries: Vec<Ticked>,
-    punctuality: Arc<Punctuality>,
     ticks: Counter,
     missed: Counter,
 }
@@ -74,10 +68,8 @@ struct Ticked {
 /// A schedule and the way to it.
 pub fn schedule() -> (Ticker, Schedule) {
     let (sender, commands) = crossbeam_channel::bounded(1024);
-    let punctuality = Arc::<Punctuality>::default();
     let [ticks, missed] = [metrics::counter!("mixdown_ticks_total"), metrics::counter!("mixdown_ticks_missed_total")];
-    let ticker = Ticker { commands: sender, punctuality: Arc::clone(&punctuality) };
-    (ticker, Schedule { commands, entries: Vec::new(), punctuality, ticks, missed })
+    (Ticker { commands: sender }, Schedule { commands, entries: Vec::new(), ticks, missed })
 }
 
 impl Schedule {
@@ -96,7 +88,7 @@ impl Schedule {
                 if !ticked {
                     self.missed.increment(1);
                 }
-                self.punctuality.note(!ticked || now > cadence.time(n) + LATE);
+                entry.pulse.due(!ticked || now > cadence.time(n) + LATE);
                 let behind = now.saturating_duration_since(cadence.time(*next));
                 if behind > Duration::from_millis(500) {
                     *next = beat(cadence, cadence.next(now), *fps);

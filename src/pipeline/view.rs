@@ -12,14 +12,14 @@ use super::stall::Stall;
 use super::{Outlet, StageEvent, Watch};
 use crate::cadence::Cadence;
 use crate::ids::{CanvasId, RenditionId, Source, TrackId};
-use crate::ledger::{self, Account, Beat, Bill};
+use crate::ledger::{self, Account, Beat, Bill, Pulse};
 use crate::room::plan::RenditionKey;
 use mixdown_codecs::{I420Frame, Size};
 use mixdown_layouts::draw::{Canvas, Damage, Moment, Picture, Pictures};
 use mixdown_layouts::motion::Motion;
 use mixdown_layouts::{Scene, SourceId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The longest that a snapshot waits for pictures that are still missing.
@@ -71,6 +71,8 @@ pub struct Parts {
     pub pool: Pool,
     /// Ticks handed over and not yet composed; the ticker skips a view that is behind.
     pub pending: Arc<AtomicU32>,
+    /// What its ticks take.
+    pub pulse: Arc<Pulse>,
     pub outlet: Arc<dyn Outlet>,
     pub watch: Arc<dyn Watch>,
     /// The cadence's epoch on the calendar.
@@ -99,6 +101,8 @@ pub struct View {
     unchanged: u32,
     /// When the pictures arrived that this tick shows first.
     fresh_pictures: Vec<Instant>,
+    /// The longest encode of this tick, in nanoseconds of a processor.
+    longest: AtomicU64,
 }
 
 struct Visible {
@@ -122,6 +126,7 @@ impl View {
             snapshots: Vec::new(),
             unchanged: 0,
             fresh_pictures: Vec::new(),
+            longest: AtomicU64::new(0),
         }
     }
 
@@ -133,6 +138,7 @@ impl View {
             ledger::late(Beat::Video, begun.saturating_duration_since(self.parts.cadence.time(n)));
         }
         let (damage, spent) = pool.measure(|| self.draw(now, time_ms));
+        let drawn = spent.map(|spent| spent.cpu);
         match spent {
             Some(spent) if self.is_seen() => self.parts.bill.charge(ledger::Stage::Compose, &spent),
             Some(spent) => self.parts.bill.cpu(ledger::Stage::Compose, spent.cpu),
@@ -154,6 +160,10 @@ impl View {
         self.answer_snapshots(now);
         let (cadence, unchanged) = (&self.parts.cadence, self.unchanged);
         self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: cadence.time(n) });
+        if let Some(drawn) = drawn {
+            let encoded = Duration::from_nanos(std::mem::take(self.longest.get_mut()));
+            self.parts.pulse.done(drawn + encoded);
+        }
     }
 
     /// Nobody looks where everybody is sent pictures as they come.
@@ -192,12 +202,13 @@ impl View {
         let renditions = &self.renditions;
         let wanted = renditions.iter().filter(|rendition| rendition.due).map(Rendition::size);
         self.sizes.prepare(canvas, wanted, |size| renditions.iter().any(|rendition| rendition.size() == size), pool, bill);
-        let sizes = &self.sizes;
+        let (sizes, longest) = (&self.sizes, &self.longest);
         pool.each(&mut self.renditions, |rendition| {
             let picture = sizes.get(canvas, rendition.size());
             if let Some(picture) = picture.filter(|_| rendition.due) {
                 let ((), spent) = pool.measure(|| rendition.encode(picture, tick, outlet));
                 if let Some(spent) = spent {
+                    longest.fetch_max(spent.cpu.as_nanos() as u64, Ordering::Relaxed);
                     // In this order: no rendition has cost more than the room.
                     bill.charge(ledger::Stage::Encode, &spent);
                     rendition.account.cpu(spent.cpu);

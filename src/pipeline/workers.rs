@@ -3,12 +3,15 @@
 //! A media server's workers are idle between any two pictures. A pool made for short bursts of computation (rayon's) looks for more
 //! work for a while each time before it sleeps, which cost a room of four a tenth of its processor time; here an idle thread sleeps at once.
 
+use super::allowance::Allowance;
+use super::pool::measure;
 use crate::ledger;
 use crate::runtime::clock;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// What is to be done, on one worker.
 pub trait Job: Send + Sync {
@@ -28,6 +31,7 @@ struct Queue {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Arc<dyn Job>>,
+    allowance: Allowance,
     ended: bool,
 }
 
@@ -45,31 +49,63 @@ impl Workers {
 
     /// Hands over a job. Never waits for the work.
     pub fn push(&self, job: Arc<dyn Job>) {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).jobs.push_back(job);
+        self.0.state().jobs.push_back(job);
         self.0.news.notify_one();
+    }
+
+    /// So many processors from now on; `None`: as many as there are.
+    pub fn allow(&self, processors: Option<f64>) {
+        self.0.state().allowance.set(processors);
+        self.0.news.notify_all();
+    }
+
+    /// Somebody else has taken this in place of a worker.
+    pub fn charge(&self, cpu: Duration) {
+        self.0.state().allowance.take(cpu);
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+        self.0.state().ended = true;
         self.0.news.notify_all();
     }
 }
 
 impl Queue {
     fn work(&self, worker: usize) {
-        while let Some(job) = self.next() {
-            let begun = clock::now();
-            job.run();
-            ledger::busy(worker, clock::now().saturating_duration_since(begun));
+        let mut taken = Duration::ZERO;
+        while let Some(job) = self.next(taken) {
+            let ((), spent) = measure(|| job.run());
+            ledger::busy(worker, spent.took);
+            taken = spent.cpu;
         }
     }
 
-    fn next(&self) -> Option<Arc<dyn Job>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.news.wait_while(state, |state| state.jobs.is_empty() && !state.ended).unwrap_or_else(PoisonError::into_inner);
-        if state.ended { None } else { state.jobs.pop_front() }
+    /// `taken`: processor time of the job before. `None`: it is over.
+    fn next(&self, taken: Duration) -> Option<Arc<dyn Job>> {
+        let mut state = self.state();
+        state.allowance.take(taken);
+        while !state.ended {
+            let wait = if state.jobs.is_empty() { None } else { Some(state.allowance.wait(clock::now())) };
+            state = match wait {
+                None => self.news.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Some(wait)) => self.news.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0,
+                Some(None) => {
+                    let job = state.jobs.pop_front();
+                    // Whoever was told of it may have had to wait.
+                    if !state.jobs.is_empty() {
+                        self.news.notify_one();
+                    }
+                    return job;
+                }
+            };
+        }
+        None
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -326,9 +326,12 @@ pub struct RoomState {
     pub etag: u64,
 }
 
-/// What a room has cost since it began.
+/// What a room has cost since it began, and what is given up in it now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoomStats {
+    /// As `GET /v1/node` has them: the server's step, or one of the room's own.
+    pub step: u8,
+    pub effect: &'static str,
     /// Processor time by stage; what is done for all rooms together (network, API) is not in it.
     pub cpu_seconds: BTreeMap<&'static str, f64>,
     pub renditions: Vec<RenditionStats>,

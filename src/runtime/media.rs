@@ -35,8 +35,8 @@ pub async fn start(config: &Config, loopback: bool, library: Library) -> io::Res
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let pool = Pool::threads(cores)?;
     let (ticker, mixes) = (ticker::spawn()?, mix::Driver::spawn(cores)?);
-    let load = Monitor::default();
-    let watchman = overload::start(config.overload.settings(), load.clone(), ticker.punctuality(), mixes.punctuality())?;
+    let load = Monitor::new(config.overload.settings());
+    let watchman = overload::start(config.overload.settings(), load.clone(), mixes.punctuality(), pool.clone())?;
     let building = Building {
         settings: room(config),
         max_rooms: config.rooms.max_rooms as usize,

@@ -1,6 +1,6 @@
 //! The server as a whole: configuration in, exit out.
 
-use super::{clock, media, metrics, pictures, recordings, reload, shutdown};
+use super::{clock, media, metrics, overload, pictures, recordings, reload, shutdown};
 use crate::api::{self, App, Clock, Rooms};
 use crate::config::{Config, Mode};
 use crate::ids::RecordingId;
@@ -71,7 +71,8 @@ async fn run(config: Config, mode: Mode, rooms: Arc<dyn Rooms>, outside: Outside
     if let Some(recorder) = &recorder {
         tokio::spawn(metrics::keep(recorder.clone(), stop.clone()));
     }
-    let render = move || recorder.as_ref().map(|recorder| recorder.render() + &ledger::render(clock::process_cpu())).unwrap_or_default();
+    let account = || ledger::render(clock::process_cpu(), overload::children_cpu());
+    let render = move || recorder.as_ref().map(|recorder| recorder.render() + &account()).unwrap_or_default();
     let drain = drain(&config, mode);
     let (http, grace) = (config.http.clone(), drain.hard_timeout());
     let app = App::new(

@@ -494,5 +494,5 @@ fn stats() -> RoomStats {
         bytes: 1_000_000,
     };
     let stages = ["decode", "compose", "encode", "mix"];
-    RoomStats { cpu_seconds: stages.into_iter().map(|stage| (stage, 0.5)).collect(), renditions: vec![rendition] }
+    RoomStats { step: 0, effect: "whole", cpu_seconds: stages.into_iter().map(|stage| (stage, 0.5)).collect(), renditions: vec![rendition] }
 }

@@ -1,8 +1,10 @@
 //! Too little processor time (docs/faults.md, F2): pictures give way, in order, and come back; sound does not notice.
 
 use crate::guest::Profile;
+use crate::recordings::{new, studio_of};
 use crate::world::{Options, World};
 use mixdown::overload::{Guard, Load, PERIOD, Settings, Step, Ticks};
+use mixdown::record::State;
 use mixdown::room::model::Canvas;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -95,6 +97,45 @@ fn f2_under_too_much_load_rate_goes_before_size_sound_stays_whole_and_all_comes_
     let quality = world.quality(1, 0, start);
     assert!(quality.wrong == 0 && quality.backwards == 0 && quality.longest_freeze < Duration::from_millis(300), "{quality:?}");
     whole_sound(&world, 1, start);
+}
+
+/// From ten pictures a second down to none and back, a second on each.
+#[test]
+fn f2_a_recording_goes_down_all_steps_and_back_without_a_hole_in_its_sound_or_a_picture_that_cannot_be_decoded() {
+    const WAY: [Step; 9] = [
+        Step::Fps10,
+        Step::Lines540,
+        Step::Lines360,
+        Step::FewTiles,
+        Step::NoVideo,
+        Step::FewTiles,
+        Step::Lines360,
+        Step::Lines540,
+        Step::Whole,
+    ];
+    let blind = |person| Profile { looks: false, ..Profile::new(person) };
+    let mut studio = studio_of(Canvas::default(), (1..=5).map(blind).collect(), |_| {});
+    let id = studio.world.record(new()).unwrap();
+    studio.world.run_ms(1000);
+    for step in WAY {
+        degrade(&mut studio.world, step);
+        studio.world.run_ms(if step == Step::NoVideo { 5000 } else { 1000 });
+    }
+    let film = studio.stop(id);
+    assert_eq!((film.manifest.state, film.manifest.lost_pictures, film.manifest.lost_packets), (State::Complete, 0, 0));
+    assert!((13_700..=14_100).contains(&film.manifest.duration_ms), "{}", film.manifest.duration_ms);
+    let mut sizes: Vec<u32> = film.pictures.iter().map(|(_, frame)| frame.size().height).collect();
+    sizes.dedup();
+    assert_eq!(sizes, [720, 540, 360, 540, 720], "a still is as large as the last moving picture, and can be read");
+    let silent: Vec<u64> = (200..13_600).step_by(20).filter(|ms| !film.hears(1, *ms, ms + 20)).collect();
+    assert!(silent.is_empty(), "sound has holes at {silent:?} ms");
+    let gap = |from: u64, to: u64| {
+        let times = film.pictures.iter().map(|(at, _)| *at).filter(|at| (from..to).contains(at)).collect::<Vec<_>>();
+        times.windows(2).map(|pair| pair[1].checked_sub(pair[0]).expect("in order")).max().unwrap()
+    };
+    assert!(gap(0, 5000) <= 150 && gap(10_000, 14_000) <= 150 && gap(4900, 10_200) <= 4100, "a still every four seconds");
+    let seen = |ms: u64| film.codes(ms, ms + 500).into_iter().next_back().unwrap().1.iter().filter(|(_, code)| code.is_some()).count();
+    assert_eq!([500, 4500, 8800, 10_500, 13_400].map(seen), [5, 4, 0, 4, 5]);
 }
 
 #[test]

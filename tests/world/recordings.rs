@@ -3,7 +3,7 @@
 use crate::content::{self, Code, loudness, tone};
 use crate::guest::Profile;
 use crate::recording_faults::plays;
-use crate::world::{Options, World, soon};
+use crate::world::{Options, World, small_canvas, soon};
 use mixdown::conference::Action;
 use mixdown::conference::handle::{NewRecording, Refusal, Request};
 use mixdown::conference::library::Library;
@@ -34,6 +34,10 @@ pub struct Studio {
 }
 
 pub fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio {
+    studio_of(small_canvas(), profiles, change)
+}
+
+pub fn studio_of(canvas: Canvas, profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Studio {
     let folder = tempfile::tempdir().unwrap();
     // Virtual time passes faster than a thread wakes.
     let (queue_bytes, queue_span) = (1 << 30, Duration::from_secs(3600));
@@ -42,7 +46,7 @@ pub fn studio(profiles: Vec<Profile>, change: impl FnOnce(&mut Settings)) -> Stu
     change(&mut settings);
     let (store, _) = Store::open(settings).unwrap();
     let library = Library::new(store.clone(), 2, || SystemTime::UNIX_EPOCH);
-    let mut world = World::with(Options { library: library.clone(), ..Options::default() });
+    let mut world = World::with(Options { library: library.clone(), canvas, ..Options::default() });
     for profile in profiles {
         world.join(profile);
     }
@@ -63,7 +67,7 @@ pub struct Film {
     pub manifest: Manifest,
     timeline: Timeline,
     /// With their times in milliseconds.
-    pictures: Vec<(u64, Arc<I420Frame>)>,
+    pub pictures: Vec<(u64, Arc<I420Frame>)>,
     /// Interleaved stereo at 48 kHz, from the beginning.
     sound: Vec<f32>,
 }
@@ -151,7 +155,7 @@ impl Film {
     }
 
     /// The codes in the tiles that the timeline names, between two times in milliseconds.
-    fn codes(&self, from: u64, to: u64) -> Vec<(u64, Tiles)> {
+    pub fn codes(&self, from: u64, to: u64) -> Vec<(u64, Tiles)> {
         let of = |(at, frame): &(u64, Arc<I420Frame>)| {
             let states = self.timeline.events.iter().filter(|line| line.at_ms <= *at);
             let state =
@@ -172,7 +176,7 @@ impl Film {
         self.codes(from, to).iter().flat_map(|(_, codes)| codes).filter_map(|(_, code)| code.map(|code| code.person)).collect()
     }
 
-    fn hears(&self, person: u8, from: u64, to: u64) -> bool {
+    pub fn hears(&self, person: u8, from: u64, to: u64) -> bool {
         let sample = |ms: u64| ((ms * 96) as usize).min(self.sound.len());
         loudness(&self.sound[sample(from)..sample(to)], tone(person)) > 0.05
     }

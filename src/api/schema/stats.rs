@@ -2,9 +2,12 @@
 
 use utoipa::ToSchema;
 
-/// What a room has cost since it began.
+/// What a room has cost since it began, and what is given up in it now.
 #[derive(ToSchema)]
 pub struct RoomStats {
+    /// As `GET /v1/node` has them: the server's step, or one of the room's own, 0 (nothing) to 7.
+    step: u8,
+    effect: String,
     cpu_seconds: CpuSeconds,
     renditions: Vec<RenditionStats>,
 }

@@ -70,7 +70,7 @@ fn recordings_and_egresses_follow_for_an_encode_of_their_own_would_cost_more() {
         room.degrade(step);
         assert_eq!(renditions(&room), 1, "{step:?}");
     }
-    assert_eq!(made(&room).1, [(180, 0)], "a still now and then");
+    assert_eq!(made(&room).1, [(360, 0)], "a still now and then, large enough to be read");
 }
 
 #[test]

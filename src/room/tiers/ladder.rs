@@ -60,6 +60,11 @@ impl Rung {
         (self.pace != Pace::Voice).then_some(RenditionKey { codec, size, fps, bitrate_bps, screen })
     }
 
+    /// A still for whom there is no video: one that can be read, for as many bits.
+    pub(super) fn slate(self, size: Size) -> Self {
+        Self { size, ..self }
+    }
+
     /// The shorter side of its pictures.
     pub fn lines(&self) -> u32 {
         self.size.width.min(self.size.height)
@@ -93,12 +98,10 @@ pub fn bitrate(size: Size, fps: u32, hd_bps: u32) -> u32 {
 
 /// The best rung of a ladder that an overloaded server has time for.
 pub fn best(rungs: &[Rung], step: Step) -> Option<Rung> {
-    if step == Step::NoVideo {
-        return rungs.get(still(rungs)).copied();
-    }
     let mut whole = rungs.iter().filter(|rung| rung.pace == Pace::Whole);
     let smallest = whole.clone().next_back();
-    whole.find(|rung| rung.lines() <= step.lines()).or(smallest).copied()
+    let best = whole.find(|rung| rung.lines() <= step.lines()).or(smallest).copied()?;
+    Some(if step == Step::NoVideo { rungs.get(still(rungs))?.slate(best.size) } else { best })
 }
 
 /// Where the stills are.

@@ -190,7 +190,9 @@ impl Tier {
 
     /// The rung to be on; `None`: nobody looks, and no canvas is watched.
     pub fn rung(&self) -> Option<Rung> {
-        self.rungs.get(self.place()).copied()
+        let rung = *self.rungs.get(self.place())?;
+        let slate = self.wishes.step == Step::NoVideo && rung.pace == Pace::Still;
+        Some(if slate { rung.slate(self.rungs[self.whole(Step::NoVideo)].size) } else { rung })
     }
 
     /// How much of the sound; `None`: as yet unknown.
@@ -259,9 +261,11 @@ impl Tier {
 
     /// The best rung that is neither too large nor larger than it is shown.
     fn fits(&self, step: Step) -> usize {
-        if step == Step::NoVideo {
-            return ladder::still(&self.rungs);
-        }
+        if step == Step::NoVideo { ladder::still(&self.rungs) } else { self.whole(step) }
+    }
+
+    /// The same of those that move.
+    fn whole(&self, step: Step) -> usize {
         let whole = self.rungs.iter().filter(|rung| rung.pace == Pace::Whole).count();
         let within = |size: Size| self.wishes.max_size.is_none_or(|most| size.width <= most.width && size.height <= most.height);
         let fits = |rung: &Rung| within(rung.size) && rung.lines() <= step.lines();
