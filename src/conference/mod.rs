@@ -97,8 +97,8 @@ impl Inbox {
 }
 
 impl Observer for Inbox {
-    fn event(&self, participant: ParticipantId, event: Event) {
-        self.put(Input::Peer(participant, event));
+    fn event(&self, participant: ParticipantId, event: Event) -> bool {
+        self.put(Input::Peer(participant, event))
     }
 }
 
@@ -415,6 +415,7 @@ impl Conference {
             Change::Feed { participant, rendition } => {
                 self.feed(participant, rendition);
             }
+            Change::Cut(participant) => self.tell_net(net::Command::Cut(participant)),
             Change::Record { recording, rendition } => self.feed_recording(recording, rendition),
             Change::Send { egress, rendition } => self.feed_egress(egress, rendition),
             Change::Pass { track, rendition } => self.pass(track, rendition),

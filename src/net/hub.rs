@@ -70,6 +70,8 @@ struct Slot {
     inlet: Box<dyn Inlet>,
     observer: Arc<dyn Observer>,
     feed: Feed,
+    /// What flows, until the room has heard of it.
+    untold: Option<RenditionId>,
     ufrag: String,
     bucket: Bucket,
     deadline: Option<Instant>,
@@ -171,6 +173,7 @@ impl Hub {
                 self.with(participant, now, |slot| slot.peer.close(reason, now));
             }
             Command::Feed { participant, rendition } => self.feed(now, participant, rendition),
+            Command::Cut(participant) => self.cut(participant),
             Command::Halve { participant, halved } => {
                 self.with(participant, now, |slot| slot.feed.halve(halved));
             }
@@ -225,6 +228,7 @@ impl Hub {
             inlet,
             observer,
             feed: Feed::default(),
+            untold: None,
             ufrag: ufrag.clone(),
             bucket: Bucket::new(self.limits.peer, now),
             deadline: None,
@@ -258,6 +262,13 @@ impl Hub {
             }
         }
         self.step(key, now, |slot| slot.ask(now));
+    }
+
+    fn cut(&mut self, participant: ParticipantId) {
+        let Some(key) = self.participants.get(&participant).copied() else { return };
+        if let Some(left) = self.slot(key).and_then(|slot| slot.feed.cut()) {
+            self.unlist(left, key);
+        }
     }
 
     fn video(&mut self, now: Instant, rendition: RenditionId, picture: &VideoOut) {
@@ -428,8 +439,10 @@ impl Slot {
         match self.peer.send_video(picture, rtp_time, now) {
             Sent::Sent => {
                 if switches {
-                    self.observer.event(self.participant, Event::Flows(rendition));
+                    self.untold = Some(rendition);
                 }
+                // A room that is too busy to hear of it is told with the next picture.
+                self.untold = self.untold.filter(|flows| !self.observer.event(self.participant, Event::Flows(*flows)));
                 return left;
             }
             Sent::Unfit => {

@@ -20,6 +20,7 @@ mod format;
 pub mod fragment;
 mod keyframes;
 mod link;
+mod lips;
 pub mod offer;
 mod path;
 mod redundancy;

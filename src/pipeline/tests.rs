@@ -127,6 +127,7 @@ impl Bench {
             orientation: Orientation::default(),
             rtp_time: self.sent * 3000,
             received: self.now,
+            waits: Duration::ZERO,
         }
     }
 

@@ -174,6 +174,7 @@ impl Pictures {
                     orientation: Orientation::default(),
                     rtp_time: self.sent * 3_000,
                     received: self.now,
+                    waits: std::time::Duration::ZERO,
                 });
             }
             self.sent += 1;
@@ -242,6 +243,7 @@ impl Sound {
                 rtp_time: self.n * 960,
                 level_dbov: Some(-20),
                 received: now,
+                waits: std::time::Duration::ZERO,
             };
             self.mix.handle(Input::Packet { from: ParticipantId(u128::from(person)), packet });
         }

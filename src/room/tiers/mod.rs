@@ -4,7 +4,7 @@
 //! hidden, to save data) bound it and count at once, in both directions. The link's estimate bounds it too: what does not fit is left at
 //! once, for the best rung that fits; a better one is taken after headroom that lasted, and each time that this turns out
 //! to have been too much the next attempt waits twice as long. Whether there is headroom is found out by aiming higher for
-//! a few seconds, every few seconds: the connection then probes.
+//! a moment, every few seconds: the connection then probes.
 //!
 //! Deliberately absent: what else runs in the room, and any clock.
 
@@ -37,9 +37,9 @@ const ALONE: f32 = 0.7;
 /// A rung is taken when there is this much of what it needs, for that long.
 const HEADROOM: f32 = 1.1;
 const SUSTAINED: Duration = Duration::from_millis(1_500);
-/// How long a look for headroom takes, and the pause after a vain one.
-const LOOK: Duration = Duration::from_secs(3);
-const PAUSE: Duration = Duration::from_secs(2);
+/// How long a look for headroom takes, and the pause after a vain one. Each begins with a probe, which finds nothing where it is disturbed.
+const LOOK: Duration = Duration::from_millis(1_500);
+const PAUSE: Duration = Duration::from_millis(1_000);
 /// A step up that is taken back within this time was one too many.
 const TRIAL: Duration = Duration::from_secs(8);
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
