@@ -314,7 +314,10 @@ impl Conference {
             }
             Event::ChannelOpen => self.greet(participant),
             Event::Message(text) => self.channel_message(participant, &text),
-            Event::KeyframeRequested => self.request_keyframe(participant, Need::Repairs),
+            Event::KeyframeRequested => {
+                self.room.lost(participant, self.now);
+                self.request_keyframe(participant, Need::Repairs);
+            }
             Event::KeyframeNeeded => self.request_keyframe(participant, Need::Joins),
             Event::Flows(rendition) => self.room.flows(participant, rendition),
             Event::Estimate(bps) => self.room.estimate(participant, bps, self.now),

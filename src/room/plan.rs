@@ -33,6 +33,8 @@ pub struct RenditionKey {
     pub bitrate_bps: u32,
     /// Of a shared screen: letters before motion.
     pub screen: bool,
+    /// For those who lose packets: their keyframes cost nobody else anything.
+    pub apart: bool,
 }
 
 impl RenditionKey {

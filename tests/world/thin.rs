@@ -159,35 +159,45 @@ fn who_hides_the_picture_is_sent_sound_alone_and_has_it_back_within_a_second() {
     assert_eq!(world.guests[1].record.sights.last().unwrap().size.height, 180);
 }
 
-/// Eight others, one of whom looks; the ninth loses a fifth of its packets and asks for a keyframe every second.
-#[test]
-fn one_bad_link_among_ten_costs_the_others_nothing() {
-    let good = vec![Link::default(); 8];
-    let bad = Link { loss: 0.2, ..Link::lossy(0.2) };
+/// Eight others, one of whom looks; the ninth may lose a fifth of its packets, and then asks for a keyframe every second. What the one who looks is sent.
+fn beside_a_link(bad: bool) -> Vec<u64> {
     let mut world = World::new(64);
     world.join(Profile::new(1));
-    for (n, link) in good.into_iter().chain([bad]).enumerate() {
-        let index = world.join(Profile { looks: n == 0, ..Profile::viewer(n as u8 + 2) });
-        world.guests[index].down.link = link;
+    for n in 0..9 {
+        world.join(Profile { looks: n == 0, ..Profile::viewer(n + 2) });
     }
     world.connect(PATIENCE);
-    world.run_ms(4000);
-    let from = world.now;
-    let mut keyframes = 0;
-    for second in 0..8 {
+    world.run_ms(1000);
+    let ask = |world: &mut World| {
         let now = world.now;
         world.guests[9].peer.request_keyframe(now);
-        if second == 3 {
-            keyframes = world.guests[1].record.keyframes;
+    };
+    // As browsers do who have just come.
+    ask(&mut world);
+    world.run_ms(4000);
+    world.guests[9].down.link = if bad { Link::lossy(0.2) } else { Link::default() };
+    let (from, keyframes) = (world.now, world.guests[1].record.keyframes);
+    for _ in 0..8 {
+        if bad {
+            ask(&mut world);
         }
         world.run_ms(1000);
     }
     let quality = world.quality(1, 0, from);
     assert!(quality.share > 0.97 && quality.longest_freeze < Duration::from_millis(120), "{quality:?}");
-    let more = world.guests[1].record.keyframes - keyframes;
-    assert!(more <= 1, "{more} keyframes in five seconds for somebody else's losses");
+    assert_eq!(world.guests[1].record.keyframes, keyframes, "no keyframe for somebody else's losses");
     let renditions: std::collections::BTreeSet<_> = (1..10).map(|viewer| rendition(&mut world, viewer)).collect();
-    assert!(renditions.len() <= 2, "{renditions:?}");
+    assert_eq!(renditions.len(), if bad { 2 } else { 1 }, "{renditions:?}");
+    if bad {
+        assert!(world.guests[9].record.keyframes > 2, "who loses pictures is served");
+    }
+    world.sights(1, from).map(|sight| sight.digest).collect()
+}
+
+#[test]
+fn one_bad_link_among_ten_costs_the_others_nothing() {
+    let [calm, beside] = [false, true].map(beside_a_link);
+    assert!(calm.len() >= 238 && calm == beside, "the others are sent the very same pictures, bit for bit");
 }
 
 #[test]
@@ -216,7 +226,8 @@ fn below_what_a_moving_picture_needs_there_are_stills_beside_the_sound_and_then_
     assert_eq!(world.quality(1, 0, from).wrong, 0);
     for (viewer, most) in [(1, 72_000.0), (2, 45_000.0)] {
         let (gap, packets) = sound_gap(&world, viewer, from);
-        assert!(gap < Duration::from_millis(200) && packets >= 585, "viewer {viewer}: {packets} packets, {gap:?} without");
+        // A probe of a few packets takes its time here.
+        assert!(gap < Duration::from_millis(400) && packets >= 570, "viewer {viewer}: {packets} packets, {gap:?} without");
         assert!(rate(&world, viewer, marks[viewer - 1]) < most, "viewer {viewer}: {}", rate(&world, viewer, marks[viewer - 1]));
         assert!(world.guests[viewer].down.longest_since(from) < Duration::from_millis(400), "viewer {viewer}");
     }
