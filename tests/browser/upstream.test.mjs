@@ -57,9 +57,9 @@ story('what senders are asked for', missing.mixdown || missing.chromium, (test, 
     const sender = await meet('one', {});
     const whole = await settles('all that its tile is worth', sender, ({ kbps }) => kbps > 750);
     await change('one', { canvas: { width: 640, height: 360 } });
-    const small = await settles('less for a smaller tile', sender, ({ kbps }) => kbps < 450);
+    const small = await settles('less for a smaller tile', sender, ({ kbps }) => kbps < 500);
     await change('one', { exclude: [sender.id] });
-    const unseen = await settles('little where nobody sees it', sender, ({ kbps }) => kbps < 280);
+    const unseen = await settles('little where nobody sees it', sender, ({ kbps }) => kbps < 320);
     await change('one', { exclude: [], canvas: { width: 1280, height: 720 } });
     const again = await settles('as before', sender, ({ kbps }) => kbps > 750);
     console.log(`# kb/s: ${[whole, small, unseen, again].map(({ kbps }) => kbps).join(', ')}`);
