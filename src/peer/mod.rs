@@ -16,6 +16,7 @@ mod channel;
 pub mod dtls;
 mod events;
 pub mod feed;
+mod fill;
 mod format;
 pub mod fragment;
 mod keyframes;
@@ -38,6 +39,7 @@ mod upstream;
 use crate::ids::Source;
 use crate::media::{AudioOut, VideoOut};
 use backlog::Backlog;
+use fill::Fill;
 use link::Link;
 pub use offer::OfferError;
 use path::Path;
@@ -81,6 +83,7 @@ pub struct Peer {
     backlog: Backlog,
     redundancy: Redundancy,
     path: Path,
+    fill: Fill,
     outputs: VecDeque<Output>,
     /// When the stack wants to be called.
     timeout: Instant,
@@ -128,6 +131,7 @@ impl Peer {
             backlog: Backlog::default(),
             redundancy: Redundancy::default(),
             path: Path::default(),
+            fill: Fill::default(),
             outputs: VecDeque::new(),
             timeout: now,
             closing: None,
@@ -242,6 +246,9 @@ impl Peer {
             return;
         }
         self.touch();
+        if self.fill.ends(now) {
+            session::aim(&mut self.rtc, self.fill.aim, false);
+        }
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result, now);
         self.settle(now);
@@ -252,7 +259,7 @@ impl Peer {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        let own = [self.link.deadline(), self.tracks.deadline()].into_iter().flatten();
+        let own = [self.link.deadline(), self.tracks.deadline(), self.fill.deadline()].into_iter().flatten();
         Output::Timeout(own.fold(self.timeout, Instant::min))
     }
 
@@ -286,7 +293,10 @@ impl Peer {
     /// What the connection shall find out that it carries, in bits per second.
     pub fn aim(&mut self, bps: u32, now: Instant) {
         self.touch();
-        session::aim(&mut self.rtc, bps.min(self.config.max_bitrate_bps));
+        let stats = self.meter.stats();
+        let estimate = stats.estimate_bps.filter(|_| self.session.transport_cc);
+        self.fill.aim(bps.min(self.config.max_bitrate_bps), estimate, stats.send_bitrate_bps, now);
+        session::aim(&mut self.rtc, self.fill.aim, self.fill.is_on());
         self.settle(now);
     }
 
@@ -415,6 +425,7 @@ impl Peer {
     /// When the stack that wants to be called `at` a time is.
     fn sparingly(&self, at: Instant, now: Instant) -> Instant {
         let pause = match self.rtc.last_timeout_reason() {
+            _ if self.fill.is_on() => return at,
             Reason::Pacer(PacerReason::Padding) if self.tracks.come(now) => PADDING_BESIDE,
             Reason::Pacer(PacerReason::Padding) => PADDING_EVERY,
             _ => return at,
@@ -445,6 +456,7 @@ impl Peer {
         debug_assert!(self.drained || !self.rtc.is_alive());
         self.rtc.disconnect();
         self.closed = true;
+        self.fill = Fill::default();
         self.timeout = now + Duration::from_secs(86_400);
         self.link.end();
         self.tracks.end();

@@ -34,7 +34,8 @@ impl Room {
 
     /// A participant has lost pictures. Where others receive the same, theirs are encoded apart from now on: nobody else pays for their repair.
     pub fn lost(&mut self, id: ParticipantId, now: Instant) {
-        self.move_tier(id, |member, alone| member.tier.lost(!alone, now));
+        let apart = self.settings.repair_encodes;
+        self.move_tier(id, |member, alone| member.tier.lost(apart && !alone, now));
     }
 
     /// A participant's window is hidden, or they want to save data. `None`: as before.
