@@ -78,6 +78,7 @@ impl Room {
                 rtp_time: self.n * 960,
                 level_dbov: Some(level),
                 received: now,
+                waits: std::time::Duration::ZERO,
             };
             self.mix.handle(Input::Packet { from: ParticipantId(n), packet });
         }

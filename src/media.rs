@@ -2,7 +2,8 @@
 
 use crate::ids::Source;
 use mixdown_codecs::{AudioCodec, VideoCodec};
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How far a picture must be turned clockwise to stand upright (CVO, 3GPP TS 26.114 §7.4.5), and whether it is mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +30,8 @@ pub struct VideoIn {
     pub rtp_time: u64,
     /// When its last packet arrived.
     pub received: Instant,
+    /// How long it waits for the sound of the same moment, which comes later.
+    pub waits: Duration,
 }
 
 /// What one track's pictures are like, as they come.
@@ -55,6 +58,8 @@ pub struct AudioIn {
     /// RFC 6464 level in dBov, −127 (silence) to 0, where the sender says it.
     pub level_dbov: Option<i8>,
     pub received: Instant,
+    /// How long it waits for the picture of the same moment, which comes later.
+    pub waits: Duration,
 }
 
 /// One coded picture of a rendition: the same bytes for all of its feeds.

@@ -129,6 +129,18 @@ fn a_voice_survives_opus() {
     assert!(alike > 0.97, "{alike}");
 }
 
+#[test]
+fn at_12_kbps_opus_is_mono_and_takes_no_more() {
+    let (mut encoder, _) = pair(AudioCodec::Opus, 12_000);
+    let ping_pong = |t: f32| voice(t) * (TAU * t).sin();
+    let pcm: Vec<f32> = (0..96_000).flat_map(|n| [voice(n as f32 / 48_000.0), ping_pong(n as f32 / 48_000.0)]).collect();
+    let packets: Vec<_> = pcm.chunks_exact(FRAME).map(|frame| encoder.encode(frame).unwrap().expect("not silent")).collect();
+    // RFC 6716 §3.1: a bit of the first byte says stereo.
+    assert!(packets[25..].iter().all(|packet| packet[0] & 4 == 0));
+    let bytes: usize = packets.iter().map(|packet| packet.len()).sum();
+    assert!(bytes * 8 / 2 < 13_000, "{} bits per second", bytes * 4);
+}
+
 /// SNR of sound whose every fifth packet was lost and rebuilt by `rebuild(decoder, next packet, out)`,
 /// against the same packets without loss.
 fn with_losses(rebuild: impl Fn(&mut dyn AudioDecoder, &[u8], &mut Vec<f32>)) -> f32 {

@@ -252,6 +252,7 @@ impl Sender {
             rtp_time: time as u64 / u64::from(48_000 / self.codec.clock_rate()),
             level_dbov: self.level_dbov,
             received: epoch + std::time::Duration::from_nanos(arrival.max(0) as u64 * 1_000_000 / 48),
+            waits: std::time::Duration::ZERO,
         }
     }
 }

@@ -120,6 +120,8 @@ pub struct Jitter {
     grid: i64,
     aligned: i64,
     calm: i64,
+    /// What is waited for the picture.
+    extra: i64,
     /// (number, end of its media time) of the newest packet.
     newest: Option<(u64, i64)>,
     odd: Option<(Packet, i64)>,
@@ -158,6 +160,7 @@ impl Jitter {
             grid: BLOCK,
             aligned: 0,
             calm: 0,
+            extra: 0,
             newest: None,
             odd: None,
             next: 0,
@@ -173,6 +176,11 @@ impl Jitter {
             lost: 0,
             trimmed: 0,
         }
+    }
+
+    /// The picture comes so much later than the sound, in samples: the target is that much longer.
+    pub fn wait_for_picture(&mut self, extra: i64) {
+        self.extra = extra;
     }
 
     /// Takes a packet that arrived at `arrival`.
@@ -278,7 +286,7 @@ impl Jitter {
     fn align(&mut self, packet: &Packet) {
         self.grid = gcd(self.grid, packet.duration);
         let slack = self.delay.slack().max(if self.loss > LOSSY { RECOVERY_SLACK } else { 0 });
-        let least = slack + BLOCK - self.grid;
+        let least = slack + self.extra + BLOCK - self.grid;
         let phase = self.delay.baseline().wrapping_add(packet.time).wrapping_neg();
         let ahead = phase.wrapping_sub(self.aligned).rem_euclid(self.grid);
         let near = self.aligned + if ahead > self.grid / 2 { ahead - self.grid } else { ahead };

@@ -129,6 +129,7 @@ impl Playout {
     /// Takes a packet that arrived at `arrival` (samples since the epoch).
     pub fn insert(&mut self, packet: AudioIn, arrival: i64) {
         self.stats.packets += 1;
+        self.jitter.wait_for_picture(i64::try_from(packet.waits.as_micros()).unwrap_or(0) * MS / 1000);
         let inserted = self.packet(packet).map(|packet| self.jitter.insert(packet, arrival));
         match inserted {
             None => self.stats.malformed += 1,

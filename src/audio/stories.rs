@@ -106,6 +106,7 @@ impl Line {
                 rtp_time,
                 level_dbov: None,
                 received: clock::now(),
+                waits: std::time::Duration::ZERO,
             };
             self.playout.insert(packet, self.n as i64 * 960);
         }

@@ -265,6 +265,7 @@ impl Studio {
                     orientation: Orientation { quarter_turns: track.quarter_turns, flip: false },
                     rtp_time: sample.at.units(crate::record::mp4::Kind::Video),
                     received,
+                    waits: Duration::ZERO,
                 };
                 if source == Source::Screen { screen.push(picture) } else { camera.push(picture) }
             }
@@ -273,7 +274,16 @@ impl Studio {
                 *number += 1;
                 let rtp_time = sample.at.0 * u64::from(codec.clock_rate()) / Ticks::PER_SECOND;
                 let earlier = received.checked_sub(Duration::from_millis(SOUND_EARLIER.ms())).unwrap_or(received);
-                let packet = AudioIn { source, codec, data: sample.data, sequence: *number, rtp_time, level_dbov: None, received: earlier };
+                let packet = AudioIn {
+                    source,
+                    codec,
+                    data: sample.data,
+                    sequence: *number,
+                    rtp_time,
+                    level_dbov: None,
+                    received: earlier,
+                    waits: Duration::ZERO,
+                };
                 self.mix.handle(mix::Input::Packet { from, packet });
             }
         }

@@ -97,8 +97,8 @@ impl Inbox {
 }
 
 impl Observer for Inbox {
-    fn event(&self, participant: ParticipantId, event: Event) {
-        self.put(Input::Peer(participant, event));
+    fn event(&self, participant: ParticipantId, event: Event) -> bool {
+        self.put(Input::Peer(participant, event))
     }
 }
 
@@ -314,7 +314,10 @@ impl Conference {
             }
             Event::ChannelOpen => self.greet(participant),
             Event::Message(text) => self.channel_message(participant, &text),
-            Event::KeyframeRequested => self.request_keyframe(participant, Need::Repairs),
+            Event::KeyframeRequested => {
+                self.room.lost(participant, self.now);
+                self.request_keyframe(participant, Need::Repairs);
+            }
             Event::KeyframeNeeded => self.request_keyframe(participant, Need::Joins),
             Event::Flows(rendition) => self.room.flows(participant, rendition),
             Event::Estimate(bps) => self.room.estimate(participant, bps, self.now),
@@ -415,6 +418,7 @@ impl Conference {
             Change::Feed { participant, rendition } => {
                 self.feed(participant, rendition);
             }
+            Change::Cut(participant) => self.tell_net(net::Command::Cut(participant)),
             Change::Record { recording, rendition } => self.feed_recording(recording, rendition),
             Change::Send { egress, rendition } => self.feed_egress(egress, rendition),
             Change::Pass { track, rendition } => self.pass(track, rendition),

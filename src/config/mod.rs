@@ -128,6 +128,8 @@ pub struct Rooms {
     pub max_private_pictures: u32,
     /// One sender's picture alone goes on as it comes, where it fits.
     pub forward_pictures: bool,
+    /// Who loses pictures again and again is served by an encode apart, while there is time.
+    pub repair_encodes: bool,
     /// Of a new room: whether who joins waits until admitted, and whether people may unmute themselves after an operator muted them.
     pub waiting_room: bool,
     pub self_unmute: bool,
@@ -285,6 +287,7 @@ impl Default for Rooms {
             max_views: 16,
             max_private_pictures: 8,
             forward_pictures: true,
+            repair_encodes: true,
             waiting_room: false,
             self_unmute: false,
             chat_history: 100,

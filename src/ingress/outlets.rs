@@ -73,8 +73,16 @@ impl Outlets {
         let (sequence, rtp_time) = (self.packets, self.sample);
         self.packets += 1;
         self.sample += data.len() as u64 / 4;
-        let packet =
-            AudioIn { source: self.source, codec: AudioCodec::L16, data, sequence, rtp_time, level_dbov: None, received: due.max(now) };
+        let packet = AudioIn {
+            source: self.source,
+            codec: AudioCodec::L16,
+            data,
+            sequence,
+            rtp_time,
+            level_dbov: None,
+            received: due.max(now),
+            waits: std::time::Duration::ZERO,
+        };
         if self.mix.try_send(mix::Input::Packet { from: self.participant, packet }).is_err() {
             metrics::counter!("mixdown_drops_total", "reason" => "mix_busy").increment(1);
         }

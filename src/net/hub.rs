@@ -71,6 +71,8 @@ struct Slot {
     inlet: Box<dyn Inlet>,
     observer: Arc<dyn Observer>,
     feed: Feed,
+    /// What flows, until the room has heard of it.
+    untold: Option<RenditionId>,
     ufrag: String,
     bucket: Bucket,
     deadline: Option<Instant>,
@@ -172,6 +174,7 @@ impl Hub {
                 self.with(participant, now, |slot| slot.peer.close(reason, now));
             }
             Command::Feed { participant, rendition } => self.feed(now, participant, rendition),
+            Command::Cut(participant) => self.cut(participant),
             Command::Halve { participant, halved } => {
                 self.with(participant, now, |slot| slot.feed.halve(halved));
             }
@@ -226,6 +229,7 @@ impl Hub {
             inlet,
             observer,
             feed: Feed::default(),
+            untold: None,
             ufrag: ufrag.clone(),
             bucket: Bucket::new(self.limits.peer, now),
             deadline: None,
@@ -259,6 +263,13 @@ impl Hub {
             }
         }
         self.step(key, now, |slot| slot.ask(now));
+    }
+
+    fn cut(&mut self, participant: ParticipantId) {
+        let Some(key) = self.participants.get(&participant).copied() else { return };
+        if let Some(left) = self.slot(key).and_then(|slot| slot.feed.cut()) {
+            self.unlist(left, key);
+        }
     }
 
     fn video(&mut self, now: Instant, rendition: RenditionId, picture: &VideoOut) {
@@ -433,8 +444,10 @@ impl Slot {
         match self.peer.send_video(picture, packets, rtp_time, now) {
             Sent::Sent => {
                 if switches {
-                    self.observer.event(self.participant, Event::Flows(rendition));
+                    self.untold = Some(rendition);
                 }
+                // A room that is too busy to hear of it is told with the next picture.
+                self.untold = self.untold.filter(|flows| !self.observer.event(self.participant, Event::Flows(*flows)));
                 return left;
             }
             Sent::Unfit => {

@@ -30,7 +30,8 @@ pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
 
 /// Receives what happens to peers (never their media). Must not block.
 pub trait Observer: Send + Sync {
-    fn event(&self, participant: ParticipantId, event: Event);
+    /// False: it was lost.
+    fn event(&self, participant: ParticipantId, event: Event) -> bool;
 }
 
 /// Who gets a data-channel message.
@@ -57,6 +58,8 @@ pub enum Command {
         participant: ParticipantId,
         rendition: Option<RenditionId>,
     },
+    /// The subscriber may not see any more what flows: where another rendition is waited for, nothing flows until it comes.
+    Cut(ParticipantId),
     /// Of its rendition the subscriber shall receive every second picture alone, where that has such layers.
     Halve {
         participant: ParticipantId,

@@ -49,6 +49,11 @@ impl Feed {
         }
     }
 
+    /// What flows and is not what shall flow ends now. Returns it.
+    pub fn cut(&mut self) -> Option<RenditionId> {
+        self.current.take_if(|current| self.wanted != Some(*current))
+    }
+
     /// Whether the pictures of upper layers are left out. They refer to the picture of layer 0 before them alone, so that
     /// they can be taken up again at any time.
     pub fn halve(&mut self, halved: bool) {

@@ -16,10 +16,12 @@ mod channel;
 pub mod dtls;
 mod events;
 pub mod feed;
+mod fill;
 mod format;
 pub mod fragment;
 mod keyframes;
 mod link;
+mod lips;
 pub mod offer;
 pub mod packets;
 mod path;
@@ -28,6 +30,7 @@ mod render;
 mod roles;
 mod sdp;
 mod session;
+mod settle;
 pub mod simulcast;
 mod stats;
 pub mod stun;
@@ -38,6 +41,7 @@ mod upstream;
 use crate::ids::Source;
 use crate::media::{AudioOut, VideoOut};
 use backlog::Backlog;
+use fill::Fill;
 use link::Link;
 pub use offer::OfferError;
 use packets::{Packets, Sequence};
@@ -49,26 +53,9 @@ use stats::Meter;
 use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
 use str0m::media::MediaTime;
 use str0m::net::{Protocol, Receive};
-use str0m::{Input, PacerReason, Reason, Rtc, RtcError};
+use str0m::{Input, Rtc, RtcError};
 use tracks::Tracks;
 use types::{CloseReason, Config, Datagram, Event, Kind, Negotiated, Output, Stats, Transmit, Transport};
-
-/// More outputs than this from one input are a spin.
-const MAX_POLLS: usize = 20_000;
-/// Timeouts that are already due are served at once, this many times.
-const MAX_ROUNDS: usize = 64;
-/// Between two packets of a picture the stack's pacer wants to be called, a microsecond later; so many leave at once: enough for a keyframe.
-const MAX_PACKETS: u32 = 64;
-const PACER_STEP: Duration = Duration::from_micros(1);
-/// A timeout this near is due.
-const SOON: Duration = Duration::from_micros(500);
-/// Where less goes than 50 kb/s, the stack fills up with the smallest of packets, 60 per second: more than what a voice takes. It is called for that,
-/// and for accounts of a link on which nothing waits, no sooner than after this; what else it waits for in the meantime can be so late.
-const QUIET: Duration = Duration::from_millis(100);
-/// And no later than after this where media come from the other side, whose losses and arrivals are to be told.
-const QUIET_BESIDE: Duration = Duration::from_millis(20);
-/// A timeout that is still due after that comes back no sooner.
-const SPIN_BRAKE: Duration = Duration::from_millis(1);
 
 /// One peer connection.
 pub struct Peer {
@@ -83,6 +70,7 @@ pub struct Peer {
     redundancy: Redundancy,
     path: Path,
     sequence: Sequence,
+    fill: Fill,
     outputs: VecDeque<Output>,
     /// When the stack wants to be called.
     timeout: Instant,
@@ -131,6 +119,7 @@ impl Peer {
             redundancy: Redundancy::default(),
             path: Path::default(),
             sequence: Sequence::default(),
+            fill: Fill::default(),
             outputs: VecDeque::new(),
             timeout: now,
             closing: None,
@@ -245,6 +234,9 @@ impl Peer {
             return;
         }
         self.touch();
+        if self.fill.ends(now) {
+            session::aim(&mut self.rtc, self.fill.aim, false);
+        }
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result, now);
         self.settle(now);
@@ -255,7 +247,7 @@ impl Peer {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        let own = [self.link.deadline(), self.tracks.deadline()].into_iter().flatten();
+        let own = [self.link.deadline(), self.tracks.deadline(), self.fill.deadline()].into_iter().flatten();
         Output::Timeout(own.fold(self.timeout, Instant::min))
     }
 
@@ -290,7 +282,10 @@ impl Peer {
     /// What the connection shall find out that it carries, in bits per second.
     pub fn aim(&mut self, bps: u32, now: Instant) {
         self.touch();
-        session::aim(&mut self.rtc, bps.min(self.config.max_bitrate_bps));
+        let stats = self.meter.stats();
+        let estimate = stats.estimate_bps.filter(|_| self.session.transport_cc);
+        self.fill.aim(bps.min(self.config.max_bitrate_bps), estimate, stats.send_bitrate_bps, now);
+        session::aim(&mut self.rtc, self.fill.aim, self.fill.is_on());
         self.settle(now);
     }
 
@@ -342,102 +337,6 @@ impl Peer {
         self.settle(now);
     }
 
-    /// Brings the stack to rest: drain, do what events asked for, serve timeouts that are due, until nothing is left.
-    fn settle(&mut self, now: Instant) {
-        if self.closed {
-            return;
-        }
-        for _ in 0..MAX_ROUNDS {
-            self.drain(now);
-            if self.closing.is_none() {
-                self.closing = self.link.expired(now);
-            }
-            if let Some(reason) = self.closing {
-                return self.finish(reason, now);
-            }
-            if self.channel.tidy(&mut self.rtc) || self.tracks.ask(&mut self.rtc, now) || self.repeat() {
-                self.drained = false;
-                continue;
-            }
-            if let Some(event) = self.link.reachable(now) {
-                self.outputs.push_back(Output::Event(event));
-            }
-            if self.timeout > now + SOON {
-                return;
-            }
-            let result = self.rtc.handle_input(Input::Timeout(self.timeout.max(now)));
-            self.drained = false;
-            self.note(result, now);
-        }
-        self.drain(now);
-        if self.timeout <= now + SOON {
-            metrics::counter!("mixdown_peer_spins_total").increment(1);
-            self.timeout = now + SPIN_BRAKE;
-        }
-    }
-
-    /// Brings the stack to whether the mix is sent redundantly. True: it was touched.
-    fn repeat(&mut self) -> bool {
-        let changed = self.session.redundant != self.redundancy.is_on();
-        if changed {
-            self.session.set_redundant(&mut self.rtc, self.redundancy.is_on());
-        }
-        changed
-    }
-
-    /// Takes everything out of the stack.
-    fn drain(&mut self, now: Instant) {
-        let mut packets = 0;
-        for _ in 0..MAX_POLLS {
-            match self.rtc.poll_output() {
-                Ok(str0m::Output::Timeout(at)) => {
-                    self.timeout = self.sparingly(at, now);
-                    self.drained = true;
-                    if !self.rtc.is_alive() {
-                        self.closing.get_or_insert(CloseReason::InternalError);
-                    }
-                    return;
-                }
-                Ok(str0m::Output::Transmit(transmit)) => {
-                    let paced = stun::kind(&transmit.contents) == Some(stun::Kind::Rtp);
-                    self.transmit(transmit, now);
-                    if paced && packets < MAX_PACKETS {
-                        packets += 1;
-                        // It would say so with its next timeout: half of the cost of a packet.
-                        let result = self.rtc.handle_input(Input::Timeout(now + PACER_STEP * packets));
-                        self.note(result, now);
-                    }
-                }
-                Ok(str0m::Output::Event(event)) => self.on_event(event, now),
-                Err(error) => self.note(Err(error), now),
-            }
-        }
-        metrics::counter!("mixdown_peer_spins_total").increment(1);
-        self.closing.get_or_insert(CloseReason::InternalError);
-    }
-
-    /// When the stack that wants to be called `at` a time is.
-    fn sparingly(&mut self, at: Instant, now: Instant) -> Instant {
-        let can_wait = match self.rtc.last_timeout_reason() {
-            Reason::Pacer(PacerReason::Padding) => true,
-            Reason::Pacer(PacerReason::Handle) | Reason::BweDelayControl => !self.waits(),
-            _ => false,
-        };
-        match can_wait {
-            true if self.tracks.come(now) => at.max(now + QUIET_BESIDE),
-            true => at.max(now + QUIET),
-            false => at,
-        }
-    }
-
-    /// Whether something waits in the stack until it may be sent.
-    fn waits(&mut self) -> bool {
-        let down = [self.session.video_down.map(|down| down.mid), self.session.audio_down.map(|down| down.mid)];
-        let mut api = self.rtc.direct_api();
-        let mut queued = |mid| api.stream_tx_by_mid(mid, None)?.queue_info().map(|queue| queue.packet_count());
-        down.into_iter().flatten().any(|mid| queued(mid).is_some_and(|packets| packets > 0))
-    }
-
     fn transmit(&mut self, transmit: str0m::net::Transmit, now: Instant) {
         let transport = match transmit.proto {
             Protocol::Udp => Transport::Udp,
@@ -461,6 +360,7 @@ impl Peer {
         debug_assert!(self.drained || !self.rtc.is_alive());
         self.rtc.disconnect();
         self.closed = true;
+        self.fill = Fill::default();
         self.timeout = now + Duration::from_secs(86_400);
         self.link.end();
         self.tracks.end();

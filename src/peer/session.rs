@@ -286,12 +286,14 @@ impl Session {
 
 /// Settings after the first negotiation.
 pub fn tune(rtc: &mut Rtc, config: &Config) {
-    aim(rtc, config.max_bitrate_bps);
+    aim(rtc, config.max_bitrate_bps, false);
 }
 
-/// What the estimator shall find out that the link carries: raising it makes it probe.
-pub fn aim(rtc: &mut Rtc, bps: u32) {
-    rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(u64::from(bps)));
+/// What the estimator shall find out that the link carries: raising it makes it probe. `fill`: padding is sent beside what there is, up to what
+/// it estimates now.
+pub fn aim(rtc: &mut Rtc, bps: u32, fill: bool) {
+    let bps = Bitrate::bps(u64::from(bps));
+    rtc.bwe().set_bitrate(if fill { bps } else { Bitrate::ZERO }, bps);
 }
 
 /// RTP clock of an audio codec.

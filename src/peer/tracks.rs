@@ -1,13 +1,14 @@
 //! The tracks that a peer sends: which stream belongs to which, which of them is forwarded, and when its sender is asked for a keyframe.
 
 use super::keyframes::Requests;
+use super::lips::{self, Lips};
 use super::session::Session;
 use super::simulcast::{Selector, Verdict};
 use super::upstream::{self, Shown, Upstream};
 use crate::ids::Source;
 use crate::media::{AudioIn, Orientation, VideoIn};
 use mixdown_codecs::{AudioCodec, VideoCodec, gate};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use str0m::Rtc;
 use str0m::bwe::Bitrate;
 use str0m::format::Codec;
@@ -69,6 +70,8 @@ pub struct Tracks {
     tracks: Vec<Track>,
     ssrcs: Vec<(u32, Instant)>,
     upstream: Upstream,
+    /// Of the camera and its microphone, and of the screen and its sound.
+    lips: [Lips; 2],
 }
 
 /// Media that are missing for longer are not on their way.
@@ -156,12 +159,15 @@ impl Tracks {
             self.bound(now);
         }
         let track = self.tracks.iter_mut().find(|track| track.mid == data.mid)?;
+        let lips = &mut self.lips[usize::from(matches!(track.source, Source::Screen | Source::ScreenAudio))];
+        let kind = if video { lips::Kind::Picture } else { lips::Kind::Sound };
+        let waits = lips.arrived(kind, taken(&data), if video { now } else { data.network_time });
         match data.params.spec().codec {
-            Codec::H264 if video => track.video(VideoCodec::H264, data, limits, now).map(Unit::Video),
-            Codec::Vp8 if video => track.video(VideoCodec::Vp8, data, limits, now).map(Unit::Video),
-            Codec::Opus if !video => Some(Unit::Audio(track.audio(AudioCodec::Opus, data))),
-            Codec::PCMU if !video => Some(Unit::Audio(track.audio(AudioCodec::Pcmu, data))),
-            Codec::PCMA if !video => Some(Unit::Audio(track.audio(AudioCodec::Pcma, data))),
+            Codec::H264 if video => track.video(VideoCodec::H264, data, waits, limits, now).map(Unit::Video),
+            Codec::Vp8 if video => track.video(VideoCodec::Vp8, data, waits, limits, now).map(Unit::Video),
+            Codec::Opus if !video => Some(Unit::Audio(track.audio(AudioCodec::Opus, data, waits))),
+            Codec::PCMU if !video => Some(Unit::Audio(track.audio(AudioCodec::Pcmu, data, waits))),
+            Codec::PCMA if !video => Some(Unit::Audio(track.audio(AudioCodec::Pcma, data, waits))),
             _ => refuse("codec"),
         }
     }
@@ -237,7 +243,7 @@ impl Track {
         matches!(self.source, Source::Camera | Source::Screen)
     }
 
-    fn video(&mut self, codec: VideoCodec, data: MediaData, limits: gate::Limits, now: Instant) -> Option<VideoIn> {
+    fn video(&mut self, codec: VideoCodec, data: MediaData, waits: Duration, limits: gate::Limits, now: Instant) -> Option<VideoIn> {
         let (mut keyframe, mut size, mut baseline) = (data.is_keyframe(), None, true);
         if keyframe {
             match gate::inspect(codec, &data.data, limits) {
@@ -277,6 +283,7 @@ impl Track {
             orientation: Orientation { quarter_turns: turns & 3, flip: false },
             rtp_time: self.clock.unify(data.time.numer(), verdict == Verdict::Switch, now),
             received: now,
+            waits,
             data: data.data,
         })
     }
@@ -297,7 +304,7 @@ impl Track {
         self.selector.as_ref().is_none_or(|selector| selector.active() == self.layer_of(data))
     }
 
-    fn audio(&self, codec: AudioCodec, data: MediaData) -> AudioIn {
+    fn audio(&self, codec: AudioCodec, data: MediaData, waits: Duration) -> AudioIn {
         AudioIn {
             source: self.source,
             codec,
@@ -305,6 +312,7 @@ impl Track {
             rtp_time: data.time.numer(),
             level_dbov: data.ext_vals.audio_level.map(|level| level.min(0)),
             received: data.network_time,
+            waits,
             data: data.data,
         }
     }
@@ -318,6 +326,15 @@ impl Track {
         // Before the first packet there is nobody to ask; the next repetition will find them.
         writer.request_keyframe(rid, kind).is_ok()
     }
+}
+
+/// When a unit was taken on its sender's clock, by the last report.
+fn taken(data: &MediaData) -> Option<SystemTime> {
+    let report = data.last_sender_info?;
+    // Each is unwrapped by itself.
+    let ahead = (data.time.numer() as u32).wrapping_sub(report.rtp_time.numer() as u32).cast_signed();
+    let apart = Duration::from_secs_f64(f64::from(ahead.unsigned_abs()) / f64::from(data.time.denom().max(1)));
+    if ahead < 0 { report.ntp_time.checked_sub(apart) } else { report.ntp_time.checked_add(apart) }
 }
 
 fn refuse<T>(reason: &'static str) -> Option<T> {

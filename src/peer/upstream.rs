@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 const REPEAT: Duration = Duration::from_secs(2);
 /// Of a picture with 720 lines and 30 pictures per second.
 const HD_BPS: f64 = 2_500_000.0;
-/// For a picture that nobody sees: enough to be there, small, when it is wanted.
+/// For a picture that nobody sees: enough to be there, small, when it is wanted. With what a microphone leaves of the sound's share it must be too little
+/// for the second layer of a simulcast camera, which begins at 150 kb/s.
 const UNSEEN_BPS: u32 = 150_000;
-/// Microphone and a screen's sound, with redundancy.
-const SOUND_BPS: u32 = 300_000;
+/// A microphone, and a screen's sound beside it, with redundancy.
+const SOUND_BPS: u32 = 100_000;
+const SCREEN_SOUND_BPS: u32 = 200_000;
 /// A simulcast sender gives to its smaller layers first.
 const LAYERED: f64 = 1.35;
 /// Text must be sharp, whatever the size of its tile.
@@ -44,7 +46,11 @@ impl Shown {
 
 /// The limit of all pictures together with their sound; `None`: there is none.
 pub fn limit(shown: impl Iterator<Item = Shown>) -> Option<u32> {
-    shown.map(Shown::worth_bps).sum::<Option<u32>>().filter(|bps| *bps > 0).map(|bps| bps.saturating_add(SOUND_BPS))
+    let with_sound = |shown: Shown| {
+        let sound = if shown.source == Source::Screen { SCREEN_SOUND_BPS } else { 0 };
+        shown.worth_bps().map(|bps| bps.saturating_add(sound))
+    };
+    shown.map(with_sound).sum::<Option<u32>>().filter(|bps| *bps > 0).map(|bps| bps.saturating_add(SOUND_BPS))
 }
 
 /// When one sender is told what limit.

@@ -160,6 +160,7 @@ impl Decode {
         self.announce(frame.size(), picture.orientation.quarter_turns);
         self.sequence += 1;
         let (sequence, orientation, received) = (self.sequence, picture.orientation, picture.received);
+        self.pace.wait_for_sound(picture.waits);
         // A screen stands still most of the time, and then changes at once: waiting would only make it late.
         let due = if self.track.source == Source::Screen { received } else { self.pace.due(picture.rtp_time, received) };
         self.slot.put(Shown { frame, orientation, sequence, received, due });

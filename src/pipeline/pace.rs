@@ -34,6 +34,8 @@ pub struct Pace {
     /// Share of pictures by lateness, in all 1.
     histogram: [f32; BINS],
     delay_us: i64,
+    /// Of the delay, what is waited for the sound.
+    sound_us: i64,
 }
 
 /// What lateness is measured against.
@@ -51,16 +53,21 @@ impl Default for Pace {
     fn default() -> Self {
         let mut histogram = [0.0; BINS];
         histogram[0] = 1.0;
-        Self { start: None, histogram, delay_us: 0 }
+        Self { start: None, histogram, delay_us: 0, sound_us: 0 }
     }
 }
 
 impl Pace {
+    /// The sound of pictures comes so much later than they do.
+    pub fn wait_for_sound(&mut self, waits: Duration) {
+        self.sound_us = i64::try_from(waits.as_micros()).unwrap_or(0);
+    }
+
     /// One picture of `rtp_time` (90 kHz, unwrapped) arrived at `received`: when it shall be shown.
     pub fn due(&mut self, rtp_time: u64, received: Instant) -> Instant {
         let Some(late_us) = self.lateness(rtp_time, received) else { return received };
         self.note(late_us);
-        self.delay_us = self.target_us().max(self.delay_us - FALL_US);
+        self.delay_us = (self.target_us() + self.sound_us).max(self.delay_us - FALL_US);
         received + Duration::from_micros(u64::try_from(self.delay_us - late_us).unwrap_or(0))
     }
 
@@ -160,6 +167,16 @@ mod tests {
         let start = crate::runtime::clock::now();
         let waits = run(&mut Pace::default(), start, 0, 60, |n| n * 67 % 900);
         assert!(waits.iter().all(|wait| u128::from(*wait) <= LONGEST.as_millis()), "{waits:?}");
+    }
+
+    #[test]
+    fn pictures_wait_for_their_sound_and_no_longer_once_it_comes_with_them() {
+        let start = crate::runtime::clock::now();
+        let mut pace = Pace::default();
+        pace.wait_for_sound(Duration::from_millis(120));
+        assert!(run(&mut pace, start, 1, 10, |_| 0)[1..].iter().all(|wait| *wait == 120));
+        pace.wait_for_sound(Duration::ZERO);
+        assert_eq!(run(&mut pace, start, 301, 10, |_| 0).last(), Some(&0));
     }
 
     #[test]

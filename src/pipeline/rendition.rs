@@ -259,7 +259,7 @@ mod tests {
 
     impl Run {
         fn new(codec: VideoCodec, fps: u32) -> Self {
-            let key = RenditionKey { codec, size: SIZE, fps, bitrate_bps: 400_000, screen: false };
+            let key = RenditionKey { codec, size: SIZE, fps, bitrate_bps: 400_000, screen: false, apart: false };
             Self {
                 rendition: Rendition::new(RenditionId(1), key, false, Arc::default()),
                 taken: Taken::default(),

@@ -100,7 +100,7 @@ impl Bench {
     }
 
     fn open_rendition(&mut self, id: RenditionId, fps: u32) {
-        let key = RenditionKey { codec: VideoCodec::Vp8, size: CANVAS, fps, bitrate_bps: 300_000, screen: false };
+        let key = RenditionKey { codec: VideoCodec::Vp8, size: CANVAS, fps, bitrate_bps: 300_000, screen: false, apart: false };
         self.video.open_rendition(VIEW, id, key, false);
     }
 
@@ -127,6 +127,7 @@ impl Bench {
             orientation: Orientation::default(),
             rtp_time: self.sent * 3000,
             received: self.now,
+            waits: Duration::ZERO,
         }
     }
 

@@ -68,7 +68,8 @@ impl Room {
     /// Whether somebody goes over to this rendition from forwarded pictures.
     pub fn is_gone_over_to(&self, rendition: RenditionId) -> bool {
         let passes = |id: &RenditionId| self.plan.passes.values().any(|pass| pass == id);
-        self.plan.feeds.iter().any(|(participant, fed)| *fed == rendition && self.passing.flowing.get(participant).is_some_and(passes))
+        let goes_over = |participant| !self.plan.cut.contains(participant) && self.passing.flowing.get(participant).is_some_and(passes);
+        self.plan.feeds.iter().any(|(participant, fed)| *fed == rendition && goes_over(participant))
     }
 
     /// When a canvas has rested for long enough.

@@ -33,6 +33,8 @@ pub struct RenditionKey {
     pub bitrate_bps: u32,
     /// Of a shared screen: letters before motion.
     pub screen: bool,
+    /// For those who lose packets: their keyframes cost nobody else anything.
+    pub apart: bool,
 }
 
 impl RenditionKey {
@@ -62,6 +64,8 @@ pub struct Plan {
     /// Tracks whose pictures are forwarded as they come, each as a rendition of its own, and which of them nobody needs decoded.
     pub passes: BTreeMap<TrackId, RenditionId>,
     pub untouched: BTreeSet<TrackId>,
+    /// Who may not see any more what is still forwarded to them: for them it ends before what is composed has come.
+    pub cut: BTreeSet<ParticipantId>,
     /// What each recording is of.
     pub recorded: BTreeMap<RecordingId, RenditionId>,
     /// What each egress sends, where it sends coded pictures.
@@ -138,6 +142,8 @@ pub enum Change {
         participant: ParticipantId,
         rendition: Option<RenditionId>,
     },
+    /// What flows to them and is not what shall flow ends at once.
+    Cut(ParticipantId),
     Record {
         recording: RecordingId,
         rendition: Option<RenditionId>,
@@ -302,8 +308,10 @@ fn held(room: &Room, canvas: &CanvasPlan, participant: ParticipantId, track: Tra
 /// is off at once.
 fn go_back(room: &Room, plan: &mut Plan, participant: ParticipantId, content: &Content) {
     let flowing = room.passing.flowing.get(&participant).and_then(|id| Some((room.plan.passed(*id)?, *id)));
-    if let Some((track, id)) = flowing.filter(|(track, _)| content.may_show(room, *track)) {
-        plan.passes.insert(track, id);
+    match flowing {
+        Some((track, id)) if content.may_show(room, track) => _ = plan.passes.insert(track, id),
+        Some(_) => _ = plan.cut.insert(participant),
+        None => {}
     }
 }
 
@@ -369,6 +377,7 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
         out.push(Change::Pass { track: *track, rendition: Some(*id) });
     }
     compare(&old.feeds, &new.feeds, |participant, rendition| out.push(Change::Feed { participant, rendition }));
+    out.extend(new.cut.difference(&old.cut).map(|participant| Change::Cut(*participant)));
     compare(&old.recorded, &new.recorded, |recording, rendition| out.push(Change::Record { recording, rendition }));
     compare(&old.sent, &new.sent, |egress, rendition| out.push(Change::Send { egress, rendition }));
     for participant in old.halved.symmetric_difference(&new.halved) {

@@ -14,6 +14,8 @@ pub struct Settings {
     pub max_private_pictures: u32,
     /// One picture alone goes on as it comes, where it fits.
     pub forward_pictures: bool,
+    /// Whether those who lose pictures again and again are served by an encode apart, while there is time.
+    pub repair_encodes: bool,
     pub canvas: Canvas,
     pub layout: Layout,
     pub audio: RoomAudio,
@@ -36,6 +38,7 @@ impl Default for Settings {
             max_views: 16,
             max_private_pictures: 8,
             forward_pictures: true,
+            repair_encodes: true,
             canvas: Canvas::default(),
             layout: Layout::default(),
             audio: RoomAudio::default(),

@@ -81,6 +81,7 @@ fn room(config: &Config) -> Settings {
         max_views: config.rooms.max_views,
         max_private_pictures: config.rooms.max_private_pictures,
         forward_pictures: config.rooms.forward_pictures,
+        repair_encodes: config.rooms.repair_encodes,
         waiting_room: config.rooms.waiting_room,
         self_unmute: config.rooms.self_unmute,
         auto_record: config.recordings.auto_record,

@@ -152,7 +152,7 @@ impl Pictures {
         video.open_view(CanvasId(1), 30, &scene);
         video.set_scene(CanvasId(1), scene, &(1..=PEOPLE).map(track).collect::<Vec<_>>());
         for (id, size) in [(1, CANVAS), (2, CAMERA)] {
-            let key = RenditionKey { codec, size, fps: 30, bitrate_bps: 6_000_000, screen: false };
+            let key = RenditionKey { codec, size, fps: 30, bitrate_bps: 6_000_000, screen: false, apart: false };
             video.open_rendition(CanvasId(1), RenditionId(id), key, false);
         }
         Self { now, way, video, schedule, tracks, film: film(codec), sent: 0 }
@@ -174,6 +174,7 @@ impl Pictures {
                     orientation: Orientation::default(),
                     rtp_time: self.sent * 3_000,
                     received: self.now,
+                    waits: std::time::Duration::ZERO,
                 });
             }
             self.sent += 1;
@@ -242,6 +243,7 @@ impl Sound {
                 rtp_time: self.n * 960,
                 level_dbov: Some(-20),
                 received: now,
+                waits: std::time::Duration::ZERO,
             };
             self.mix.handle(Input::Packet { from: ParticipantId(u128::from(person)), packet });
         }

@@ -4,6 +4,7 @@ use crate::world::World;
 use mixdown::client::{Config, Packet};
 use mixdown::ids::Source;
 use mixdown::peer::types::{CloseReason, Kind};
+use mixdown_codecs::AudioCodec;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::net::SocketAddr;
 
@@ -143,6 +144,20 @@ fn two_clients_behind_one_address_do_not_disturb_each_other() {
     assert_eq!(world.clients[ann].address.ip(), world.clients[bob].address.ip());
     world.run(40_000);
     assert!(world.is_up(ann) && world.is_up(bob));
+    for n in 0..50 {
+        for (index, mark) in [(ann, 1), (bob, 2)] {
+            let now = world.now;
+            let packet = Packet { source: Source::Microphone, data: vec![mark; 60].into(), rtp_time: n * 960, level_dbov: None };
+            world.clients[index].peer.send_audio(now, &packet).unwrap();
+        }
+        world.mix(AudioCodec::Opus, n, &[ann]);
+        world.run(20);
+    }
+    for (index, mark, heard) in [(ann, 1, 50), (bob, 2, 0)] {
+        let sent = world.seen(index, |seen| seen.audio.iter().filter(|packet| packet.data.iter().all(|byte| *byte == mark)).count());
+        assert!(sent >= 49 && world.seen(index, |seen| seen.audio.len()) == sent, "what one sends is nobody else's");
+        assert_eq!(world.clients[index].audios().len(), heard, "what is for one reaches nobody else");
+    }
 }
 
 #[test]

@@ -19,8 +19,9 @@ use tokio::net::{TcpStream, UdpSocket};
 struct Seen(Mutex<Vec<String>>);
 
 impl Observer for Seen {
-    fn event(&self, _: ParticipantId, event: Event) {
+    fn event(&self, _: ParticipantId, event: Event) -> bool {
         self.0.lock().unwrap().push(format!("{event:?}"));
+        true
     }
 }
 

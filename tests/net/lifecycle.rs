@@ -1,9 +1,10 @@
 //! Connections come up, stay, move and end, each end with its reason.
 
-use crate::world::{Weather, World};
+use crate::world::{RENDITION, Weather, World};
 use mixdown::client::{Change, Config, Event as ClientEvent};
 use mixdown::net::Command;
 use mixdown::peer::types::{CloseReason, Event, Kind};
+use mixdown_codecs::{AudioCodec, VideoCodec};
 use std::time::Duration;
 
 #[test]
@@ -179,7 +180,7 @@ fn a_client_whose_nat_gives_it_another_address_is_served_there_from_its_next_che
     let (mut moved, mut checked) = (None, None);
     for n in 0..1_000 {
         world.talk(ann, 20);
-        world.mix(mixdown_codecs::AudioCodec::Opus, n, &[ann]);
+        world.mix(AudioCodec::Opus, n, &[ann]);
         let heard = world.seen(ann, |seen| seen.audio.len());
         if n == 200 {
             world.clients[ann].address = "192.0.5.9:50000".parse().unwrap();
@@ -222,7 +223,7 @@ fn figures_of_a_connection_are_known_after_a_second() {
     let mut world = World::new(12);
     let ann = world.joined(Kind::Participant, Config::default());
     for n in 0..100 {
-        world.mix(mixdown_codecs::AudioCodec::Opus, n, &[ann]);
+        world.mix(AudioCodec::Opus, n, &[ann]);
         world.run(20);
     }
     let stats = world.stats(ann).unwrap();
@@ -258,7 +259,7 @@ fn f16_at_20_percent_loss_95_of_100_connections_are_up_within_5_s() {
             .map(|seed| {
                 let mut world = if lite { World::new(seed) } else { World::full_ice(seed) };
                 let ann = world.join(Kind::Participant, Config::default());
-                world.clients[ann].weather = Weather { loss: 0.2, delay_ms: 25, jitter_ms: 40, duplicate: 0.05, blackout: false };
+                world.clients[ann].weather = Weather { loss: 0.2, delay_ms: 25, jitter_ms: 40, duplicate: 0.05, ..Weather::default() };
                 while !world.is_up(ann) && world.elapsed() < Duration::from_secs(14) {
                     world.run(20);
                 }
@@ -267,5 +268,27 @@ fn f16_at_20_percent_loss_95_of_100_connections_are_up_within_5_s() {
             .collect();
         times.sort_unstable();
         assert!(times[95] <= 5_000, "lite {lite}: {} ms", times[95]);
+    }
+}
+
+#[test]
+fn f11_where_datagrams_over_1200_bytes_are_lost_connections_are_up_within_3_s_and_everything_passes() {
+    for mut world in [World::new(14), World::full_ice(14)] {
+        let ann = world.join(Kind::Participant, Config::default());
+        world.clients[ann].weather.mtu = 1_200;
+        world.until(3_000, |world| world.is_up(ann));
+        world.feed(ann, Some(RENDITION));
+        for n in 0..60 {
+            world.compose(RENDITION, VideoCodec::H264, n, n == 0);
+            world.mix(AudioCodec::Opus, n, &[ann]);
+            world.shoot(ann, n, n == 0);
+            world.run(33);
+        }
+        world.run(100);
+        assert!((1_000..=1_200).contains(&world.longest), "{} bytes", world.longest);
+        assert_eq!(
+            [world.clients[ann].videos().len(), world.clients[ann].audios().len(), world.seen(ann, |seen| seen.video.len())],
+            [60; 3]
+        );
     }
 }

@@ -576,3 +576,41 @@ fn a_link_on_which_little_goes_is_not_filled_up() {
     println!("{seconds:?}");
     assert!(seconds[10..].iter().all(|packets| *packets < 25), "{seconds:?}");
 }
+
+#[test]
+fn a_room_that_was_too_busy_to_hear_what_flows_is_told_again() {
+    let mut world = World::new(39);
+    let ann = world.joined(Kind::Viewer, Config::viewer());
+    world.seen(ann, |seen| seen.busy = true);
+    world.feed(ann, Some(RENDITION));
+    let told = |world: &World| world.seen(ann, |seen| seen.events.iter().filter(|(_, event)| matches!(event, Event::Flows(_))).count());
+    for n in 0..30 {
+        world.seen(ann, |seen| seen.busy = n < 15);
+        world.compose(RENDITION, VideoCodec::H264, n, n == 0);
+        world.run(33);
+        assert_eq!(told(&world), usize::from(n >= 15), "after picture {n}");
+    }
+}
+
+#[test]
+fn what_may_not_be_seen_any_more_ends_before_the_next_rendition_has_come() {
+    let other = RenditionId(8);
+    let mut world = World::new(40);
+    let viewers = [0, 1].map(|_| world.joined(Kind::Viewer, Config::viewer()));
+    viewers.iter().for_each(|viewer| world.feed(*viewer, Some(RENDITION)));
+    for n in 0..60 {
+        if n == 20 {
+            world.feed(viewers[0], Some(other));
+            world.command(Command::Cut(world.clients[viewers[0]].participant));
+        }
+        world.compose(RENDITION, VideoCodec::H264, n, n == 0);
+        if n >= 40 {
+            world.compose(other, VideoCodec::H264, n, n == 40);
+        }
+        world.run(33);
+    }
+    world.run(100);
+    let numbers = |index: usize| world.clients[index].videos().iter().map(|video| number(&video.data)).collect::<Vec<_>>();
+    assert_eq!(numbers(viewers[0]), (0..20).chain(40..60).collect::<Vec<_>>());
+    assert_eq!(numbers(viewers[1]), (0..60).collect::<Vec<_>>(), "who may see it goes on seeing it");
+}

@@ -53,22 +53,28 @@ pub struct Seen {
     pub connected: Option<Duration>,
     /// The entrance for its media is broken.
     pub broken: bool,
+    /// Its room is too busy to hear of anything.
+    pub busy: bool,
 }
 
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<BTreeMap<ParticipantId, Seen>>>, Arc<Mutex<Duration>>);
 
 impl Observer for Shared {
-    fn event(&self, participant: ParticipantId, event: Event) {
+    fn event(&self, participant: ParticipantId, event: Event) -> bool {
         let at = *self.1.lock().unwrap();
         let mut seen = self.0.lock().unwrap();
         let seen = seen.entry(participant).or_default();
+        if seen.busy {
+            return false;
+        }
         match event {
             Event::Connected => seen.connected = Some(at),
             Event::Closed(reason) => seen.closed = Some((at, reason)),
             _ => {}
         }
         seen.events.push((at, event));
+        true
     }
 }
 
@@ -95,11 +101,13 @@ pub struct Weather {
     pub duplicate: f64,
     /// Lets nothing through.
     pub blackout: bool,
+    /// The longest datagram that passes, in bytes.
+    pub mtu: usize,
 }
 
 impl Default for Weather {
     fn default() -> Self {
-        Self { delay_ms: 10, jitter_ms: 0, loss: 0.0, duplicate: 0.0, blackout: false }
+        Self { delay_ms: 10, jitter_ms: 0, loss: 0.0, duplicate: 0.0, blackout: false, mtu: usize::MAX }
     }
 }
 
@@ -131,6 +139,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// All datagrams that left the server: destination and first byte.
     pub sent: Vec<(SocketAddr, u8)>,
+    /// And the length of the longest.
+    pub longest: usize,
     /// Of those that are RTP, how many there are by payload type.
     pub payloads: BTreeMap<u8, usize>,
     /// All datagrams that reached the server, where asked for.
@@ -152,6 +162,7 @@ impl World {
             config: config(),
             clients: Vec::new(),
             sent: Vec::new(),
+            longest: 0,
             payloads: BTreeMap::new(),
             record: None,
             spent: Duration::ZERO,
@@ -330,6 +341,7 @@ impl World {
             match self.hub.poll_output() {
                 Output::Transmit(Transmit { source, destination, contents, .. }) => {
                     self.sent.push((destination, contents[0]));
+                    self.longest = self.longest.max(contents.len());
                     if (128..192).contains(&contents[0]) {
                         *self.payloads.entry(contents[1] & 127).or_default() += 1;
                     }
@@ -352,7 +364,7 @@ impl World {
     }
 
     fn fly(&mut self, weather: Weather, up: bool, source: SocketAddr, destination: SocketAddr, contents: Vec<u8>) {
-        if weather.blackout || self.rng.random_bool(weather.loss) {
+        if weather.blackout || contents.len() > weather.mtu || self.rng.random_bool(weather.loss) {
             return;
         }
         let copies = 1 + usize::from(self.rng.random_bool(weather.duplicate));

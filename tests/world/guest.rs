@@ -32,6 +32,10 @@ pub struct Profile {
     pub sings_from: u64,
     /// … to here.
     pub sings_to: u64,
+    /// And that for the first 100 ms of each second alone.
+    pub beeps: bool,
+    /// Between a picture and its departure.
+    pub coding: Duration,
     /// First RTP time of both tracks: near a wrap-around by default.
     pub rtp_start: u64,
     /// Sample clock against the world's, in parts per million.
@@ -54,6 +58,8 @@ impl Profile {
             simulcast: false,
             sings_from: 0,
             sings_to: u64::MAX,
+            beeps: false,
+            coding: Duration::ZERO,
             rtp_start: (1 << 32) - 90_000,
             drift_ppm: 0.0,
             looks: true,
@@ -227,9 +233,14 @@ impl Guest {
         if self.gone {
             return None;
         }
-        let picture = self.profile.camera.then(|| self.picture_time(self.pictures));
+        let picture = self.profile.camera.then(|| self.picture_time(self.pictures) + self.profile.coding);
         let block = self.profile.microphone.then(|| self.block_time(self.blocks));
         picture.into_iter().chain(block).min()
+    }
+
+    /// When it began to live, and to count.
+    pub fn born(&self) -> Instant {
+        self.born
     }
 
     fn picture_time(&self, n: u64) -> Instant {
@@ -242,7 +253,7 @@ impl Guest {
 
     /// Sends what is due.
     pub fn send(&mut self, now: Instant) {
-        while !self.gone && self.profile.camera && self.picture_time(self.pictures) <= now {
+        while !self.gone && self.profile.camera && self.picture_time(self.pictures) + self.profile.coding <= now {
             self.send_picture(now);
             self.pictures += 1;
         }
@@ -261,7 +272,7 @@ impl Guest {
         if self.stalled || !self.peer.is_connected() {
             return;
         }
-        let n = self.pictures;
+        let (n, taken) = (self.pictures, self.picture_time(self.pictures));
         for layer in &mut self.layers {
             content::draw(&mut layer.picture, self.profile.person, n as u16);
             let intra = if std::mem::take(&mut layer.force) { Intra::Force } else { Intra::Auto };
@@ -271,7 +282,7 @@ impl Guest {
             let data = if std::mem::take(&mut self.cut_next) { coded.data[..coded.data.len() / 2].into() } else { coded.data };
             self.sent.insert(digest(&data));
             let picture = Picture { source: self.source, rid: layer.rid, data, rtp_time, orientation: self.orientation };
-            let _ = self.peer.send_video(now, &picture);
+            let _ = self.peer.send_video_of(now, taken, &picture);
         }
     }
 
@@ -279,7 +290,7 @@ impl Guest {
         let Some(voice) = &mut self.voice else { return };
         let ms = self.blocks * 20;
         let mut pcm = Vec::with_capacity(1920);
-        let sings = (self.profile.sings_from..self.profile.sings_to).contains(&ms);
+        let sings = (self.profile.sings_from..self.profile.sings_to).contains(&ms) && (!self.profile.beeps || ms % 1000 < 100);
         if sings {
             content::sing(self.profile.person, self.blocks * 960, &mut pcm);
         } else {

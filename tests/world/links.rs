@@ -37,12 +37,15 @@ fn loss_on_the_way_up_costs_no_more_than_its_share() {
 
 #[test]
 fn loss_on_the_way_down_is_repaired() {
-    for (loss, share) in [(0.01, 0.95), (0.05, 0.95), (0.10, 0.85)] {
+    for (loss, share, freeze_ms) in [(0.01, 0.95, 300), (0.05, 0.95, 500), (0.10, 0.85, 1000), (0.20, 0.60, 2000)] {
         let mut world = pair(13, Link::default(), Link::lossy(loss));
-        let from = world.now;
+        let (from, keyframes) = (world.now, world.guests[0].record.keyframes);
         world.run_ms(8000);
         let quality = world.quality(0, 1, from);
         assert!(quality.share >= share && quality.wrong == 0, "{loss}: {quality:?}");
+        assert!(quality.longest_freeze <= Duration::from_millis(freeze_ms), "{loss}: {quality:?}");
+        let keyframes = world.guests[0].record.keyframes - keyframes;
+        assert!(keyframes <= 8, "{loss}: {keyframes} keyframes in eight seconds");
     }
 }
 

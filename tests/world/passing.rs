@@ -5,7 +5,7 @@ use crate::network::Link;
 use crate::world::World;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use mixdown::conference::handle::Request;
-use mixdown::room::model::ViewPatch;
+use mixdown::room::model::{ParticipantPatch, Selector, ViewPatch};
 use mixdown::room::{Expect, MAIN_VIEW};
 use mixdown_codecs::{Size, VideoCodec};
 use mixdown_layouts::Layout;
@@ -14,12 +14,19 @@ use std::time::{Duration, Instant};
 
 const PICTURE: Duration = Duration::from_micros(33_334);
 
-fn show(world: &mut World, labels: bool) {
+fn bare(labels: bool) -> Layout {
     let active_speaker = ActiveSpeaker { border: false, ..ActiveSpeaker::default() };
     let transition = Transition { ms: 0, ..Transition::default() };
-    let layout = Layout { kind: Kind::Single, labels, active_speaker, transition, ..Layout::default() };
-    let settings = ViewPatch { layout: Some(layout), ..ViewPatch::default() };
-    let view = MAIN_VIEW.to_owned();
+    Layout { kind: Kind::Single, labels, active_speaker, transition, ..Layout::default() }
+}
+
+fn show(world: &mut World, labels: bool) {
+    let layout = bare(labels);
+    put(world, MAIN_VIEW, ViewPatch { layout: Some(layout), ..ViewPatch::default() });
+}
+
+fn put(world: &mut World, view: &str, settings: ViewPatch) {
+    let view = view.to_owned();
     world.ask(|reply| Request::PutView { view, settings: Box::new(settings), expect: Expect::Anything, reply }).unwrap();
 }
 
@@ -152,4 +159,31 @@ fn a_thin_link_is_served_apart() {
     assert!(forwarded == all && all >= 89, "{forwarded} of {all} go to whom they fit");
     let (forwarded, all) = own(&world, 2, from);
     assert!(forwarded == 0 && all >= 30, "{forwarded} of {all} go to whom they do not");
+}
+
+#[test]
+fn who_may_not_see_the_sender_any_more_sees_nothing_of_them_from_that_moment_on_and_the_others_go_on() {
+    let mut world = room(VideoCodec::Vp8);
+    let apart = ViewPatch { layout: Some(bare(false)), ..ViewPatch::default() };
+    put(&mut world, "apart", apart.clone());
+    world.patch(2, ParticipantPatch { view: Some("apart".into()), ..Default::default() });
+    world.run_ms(5000);
+    let from = world.now;
+    world.run_ms(1000);
+    for viewer in [1, 2] {
+        let (own, all) = own(&world, viewer, from);
+        assert!(own == all && all >= 29, "{own} of {all} are forwarded");
+    }
+    let exclude = Some(vec![Selector::Participant(world.guests[0].id.unwrap())]);
+    put(&mut world, "apart", ViewPatch { exclude, ..apart });
+    // What is on its way.
+    world.run_ms(10);
+    let from = world.now;
+    world.run_ms(2000);
+    let (forwarded, all) = own(&world, 2, from);
+    assert!(forwarded == 0 && all >= 1, "{forwarded} of {all} are of somebody who may not be seen");
+    let first = world.sights(2, from).next().unwrap().at - from;
+    assert!(first < Duration::from_millis(500), "{first:?} without a picture");
+    let (forwarded, all) = own(&world, 1, from);
+    assert!(forwarded == all && all >= 59, "{forwarded} of {all}: nobody else notices");
 }

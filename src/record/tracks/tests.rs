@@ -73,6 +73,7 @@ fn picture(tick: u64, size: Option<Size>) -> VideoIn {
         orientation: Default::default(),
         rtp_time: 900_000 + tick * 3000,
         received: coded.wallclock,
+        waits: std::time::Duration::ZERO,
     }
 }
 
@@ -86,6 +87,7 @@ fn packet(n: u64) -> AudioIn {
         rtp_time: 48_000 + n * 960,
         level_dbov: None,
         received: coded.wallclock,
+        waits: std::time::Duration::ZERO,
     }
 }
 

@@ -152,3 +152,17 @@ fn a_picture_that_is_forwarded_is_no_load_and_stays_so() {
     };
     assert!([Step::Whole, Step::Lines540, Step::FewTiles].into_iter().all(|step| follow(&mut tier, step)));
 }
+
+#[test]
+fn who_loses_pictures_costs_an_encode_where_that_is_wanted_and_there_is_time() {
+    for (wanted, step, encodes) in [(true, Step::Whole, 2), (true, Step::Fps25, 1), (false, Step::Whole, 1)] {
+        let mut room = full(1..=3);
+        room.settings.repair_encodes = wanted;
+        room.degrade(step);
+        let now = crate::runtime::clock::now();
+        for seconds in [0, 5] {
+            room.lost(ParticipantId(2), now + std::time::Duration::from_secs(seconds));
+        }
+        assert_eq!(renditions(&room), encodes, "{wanted} {step:?}");
+    }
+}

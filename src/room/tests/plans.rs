@@ -35,7 +35,7 @@ impl Stages {
             }
             Change::Pass { track, rendition: Some(id) } => assert!(self.passes.insert(track, id).is_none(), "passed twice"),
             Change::Pass { track, rendition: None } => assert!(self.passes.remove(&track).is_some()),
-            Change::Decode { .. } => {}
+            Change::Decode { .. } | Change::Cut(_) => {}
             Change::Feed { participant, rendition: None } => assert!(self.feeds.remove(&participant).is_some()),
             Change::Record { recording, rendition: Some(id) } => {
                 assert!(self.renditions.contains_key(&id), "a recording of a closed rendition");

@@ -1,6 +1,6 @@
 //! The rungs of one canvas, from all of it down to a voice.
 
-use super::{LEAN_BPS, SOUND_BPS};
+use super::{LEAN_BPS, SOUND_BPS, THIN_BPS};
 use crate::overload::Step;
 use crate::room::model::Canvas;
 use crate::room::plan::RenditionKey;
@@ -16,7 +16,7 @@ const STEP: f64 = 0.8;
 const LEAST_BPS: u32 = 40_000;
 const SLOW_BPS: u32 = 110_000;
 /// One still picture every few seconds.
-const STILL_BPS: u32 = 15_000;
+pub(super) const STILL_BPS: u32 = 15_000;
 /// Below this many pictures per second the rate is not halved.
 const LEAST_FPS: u32 = 10;
 /// Of a shared screen the rate goes down by these before its size does, which goes no lower than this.
@@ -51,13 +51,15 @@ pub struct Rung {
     pub needs_bps: u32,
     /// Of a shared screen.
     pub screen: bool,
+    /// For those who lose packets, apart from all others.
+    pub apart: bool,
 }
 
 impl Rung {
     /// The rendition of this rung; `None`: there is no picture.
     pub fn key(&self, codec: VideoCodec) -> Option<RenditionKey> {
-        let Self { size, fps, bitrate_bps, screen, .. } = *self;
-        (self.pace != Pace::Voice).then_some(RenditionKey { codec, size, fps, bitrate_bps, screen })
+        let Self { size, fps, bitrate_bps, screen, apart, .. } = *self;
+        (self.pace != Pace::Voice).then_some(RenditionKey { codec, size, fps, bitrate_bps, screen, apart })
     }
 
     /// A still for whom there is no video: one that can be read, for as many bits.
@@ -70,12 +72,12 @@ impl Rung {
         self.size.width.min(self.size.height)
     }
 
-    /// How much of the sound goes with it.
+    /// How much of the sound goes with it at least.
     pub fn grade(&self) -> Grade {
         match self.pace {
             Pace::Whole | Pace::Halved => Grade::Whole,
-            Pace::Slow | Pace::Still => Grade::Lean,
-            Pace::Voice => Grade::Thin,
+            Pace::Slow => Grade::Lean,
+            Pace::Still | Pace::Voice => Grade::Thin,
         }
     }
 
@@ -115,7 +117,7 @@ pub fn ladder(canvas: &Canvas, hd_bps: u32, screen: bool) -> Vec<Rung> {
     let fps = canvas.fps;
     let whole = |size: Size, fps: u32| {
         let bitrate_bps = bitrate(size, fps, hd_bps);
-        Rung { pace: Pace::Whole, size, fps, bitrate_bps, needs_bps: bitrate_bps + SOUND_BPS, screen }
+        Rung { pace: Pace::Whole, size, fps, bitrate_bps, needs_bps: bitrate_bps + SOUND_BPS, screen, apart: false }
     };
     let mut last = whole(Size::new(canvas.width, canvas.height), fps);
     let mut rungs = vec![last];
@@ -147,7 +149,7 @@ fn down_to_a_voice(mut rungs: Vec<Rung>, last: Rung, slow: u32) -> Vec<Rung> {
     if f64::from(bitrate_bps) < f64::from(last.bitrate_bps) * STEP {
         rungs.push(Rung { pace: Pace::Slow, fps: slow, bitrate_bps, needs_bps: LEAST_BPS + LEAN_BPS, ..last });
     }
-    rungs.push(Rung { pace: Pace::Still, fps: 0, bitrate_bps: STILL_BPS, needs_bps: STILL_BPS + LEAN_BPS, ..last });
+    rungs.push(Rung { pace: Pace::Still, fps: 0, bitrate_bps: STILL_BPS, needs_bps: STILL_BPS + THIN_BPS, ..last });
     rungs.push(Rung { pace: Pace::Voice, fps: 0, bitrate_bps: 0, needs_bps: 0, ..last });
     rungs
 }

@@ -4,7 +4,7 @@
 //! hidden, to save data) bound it and count at once, in both directions. The link's estimate bounds it too: what does not fit is left at
 //! once, for the best rung that fits; a better one is taken after headroom that lasted, and each time that this turns out
 //! to have been too much the next attempt waits twice as long. Whether there is headroom is found out by aiming higher for
-//! a few seconds, every few seconds: the connection then probes.
+//! a moment, every few seconds: the connection then probes.
 //!
 //! Deliberately absent: what else runs in the room, and any clock.
 
@@ -23,9 +23,10 @@ use mixdown_codecs::Size;
 use mixdown_codecs::video::BASE_SHARE;
 use std::time::{Duration, Instant};
 
-/// What the sound needs of a link, with the headers of its packets: the whole, and the lean one of the lowest rungs.
+/// What the sound needs of a link, with the headers of its packets: the whole, and the lean and the thin one of the lowest rungs.
 const SOUND_BPS: u32 = 80_000;
 const LEAN_BPS: u32 = 45_000;
+const THIN_BPS: u32 = 33_000;
 /// What "save data" is worth, picture and sound.
 const SAVING_BPS: u32 = 350_000;
 /// How long the first estimates of a connection are not believed where they are about what it began with.
@@ -37,15 +38,22 @@ const ALONE: f32 = 0.7;
 /// A rung is taken when there is this much of what it needs, for that long.
 const HEADROOM: f32 = 1.1;
 const SUSTAINED: Duration = Duration::from_millis(1_500);
-/// How long a look for headroom takes, and the pause after a vain one.
-const LOOK: Duration = Duration::from_secs(3);
-const PAUSE: Duration = Duration::from_secs(2);
+/// How long a look for headroom takes, and the pause after a vain one. Each begins with a probe, which finds nothing where it is disturbed.
+const LOOK: Duration = Duration::from_millis(1_500);
+const PAUSE: Duration = Duration::from_millis(1_000);
+/// The pause where a probe of a few packets holds the sound up.
+const LONG_PAUSE: Duration = Duration::from_secs(8);
 /// A step up that is taken back within this time was one too many.
 const TRIAL: Duration = Duration::from_secs(8);
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// A link that is reported congested is given this long before it is believed to be so still.
 const RELIEF: Duration = Duration::from_millis(600);
+/// Who loses pictures that others receive too is served apart, for this long after the last loss, and twice as long each time: to come back costs the
+/// others a keyframe. What is asked for within a moment of the first wish of all is that of somebody who has just come.
+const APART: Duration = Duration::from_secs(60);
+const LONGEST_APART: Duration = Duration::from_secs(960);
+const COMING: Duration = Duration::from_secs(2);
 /// Of an estimate, how much an encoder that follows it may use.
 const STEERED: f32 = 0.85;
 
@@ -108,6 +116,10 @@ pub struct Tier {
     rose: Option<Instant>,
     backoff: Option<Duration>,
     congested: Option<Instant>,
+    /// When pictures were first lost, until when what is sent is encoded apart from what others receive, and for how long.
+    lost: Option<Instant>,
+    apart: Option<Instant>,
+    apart_for: Duration,
 }
 
 impl Tier {
@@ -127,6 +139,8 @@ impl Tier {
             self.at = if at_top { 0 } else { self.fit(carried, 0) };
         }
         self.wishes = wishes;
+        // A server without time encodes nothing twice.
+        self.apart = self.apart.filter(|_| wishes.step == Step::Whole);
         self.free = self.fit(wishes.most_bps(), self.fits(Step::Whole));
         self.fitting = self.fits(wishes.step);
         self.top = self.fit(wishes.most_bps(), self.fitting);
@@ -171,8 +185,20 @@ impl Tier {
         self.fall(to, now);
     }
 
+    /// Pictures were lost on the way, and a keyframe is wanted. `shared`: what others receive too.
+    pub fn lost(&mut self, shared: bool, now: Instant) {
+        let first = *self.lost.get_or_insert(now);
+        if self.apart.is_some() {
+            self.apart = Some(now + self.apart_for);
+        } else if shared && now >= first + COMING && self.wishes.step == Step::Whole {
+            self.apart_for = (self.apart_for * 2).clamp(APART, LONGEST_APART);
+            self.apart = Some(now + self.apart_for);
+        }
+    }
+
     /// Time has come, at or after [`Tier::deadline`].
     pub fn handle_timeout(&mut self, alone: bool, now: Instant) {
+        self.apart = self.apart.filter(|until| now < *until);
         if self.settling.is_none_or(|until| now >= until) {
             self.settling = None;
             self.judge(alone, now);
@@ -181,6 +207,10 @@ impl Tier {
 
     /// When something happens without an estimate.
     pub fn deadline(&self) -> Option<Instant> {
+        self.apart.into_iter().chain(self.moves_at()).min()
+    }
+
+    fn moves_at(&self) -> Option<Instant> {
         if self.settling.is_some() || self.place() <= self.top {
             return self.settling;
         }
@@ -190,7 +220,7 @@ impl Tier {
 
     /// The rung to be on; `None`: nobody looks, and no canvas is watched.
     pub fn rung(&self) -> Option<Rung> {
-        let rung = *self.rungs.get(self.place())?;
+        let rung = Rung { apart: self.apart.is_some(), ..*self.rungs.get(self.place())? };
         let slate = self.wishes.step == Step::NoVideo && rung.pace == Pace::Still;
         Some(if slate { rung.slate(self.rungs[self.whole(Step::NoVideo)].size) } else { rung })
     }
@@ -201,6 +231,11 @@ impl Tier {
         let rung = self.rungs.get(self.at.max(self.free).min(self.rungs.len().saturating_sub(1)))?;
         Some(match self.estimate.filter(|_| self.wishes.hidden) {
             None if self.wishes.hidden => Grade::Whole,
+            None if rung.pace == Pace::Still
+                && self.estimate.is_some_and(|bps| bps as f32 >= (ladder::STILL_BPS + LEAN_BPS) as f32 * SHARED) =>
+            {
+                Grade::Lean
+            }
             None => rung.grade(),
             // Beside no picture the sound has all of the link.
             Some(estimate) if estimate as f32 >= SOUND_BPS as f32 * SHARED => Grade::Whole,
@@ -332,7 +367,10 @@ impl Tier {
     fn look(&mut self, now: Instant) {
         match self.looking {
             Some(until) if now < until => {}
-            Some(_) => (self.looking, self.rests) = (None, Some(now + PAUSE)),
+            Some(_) => {
+                let thin = self.rung().is_some_and(|rung| rung.pace >= Pace::Still);
+                (self.looking, self.rests) = (None, Some(now + if thin { LONG_PAUSE } else { PAUSE }));
+            }
             None if self.rests.is_none_or(|until| now >= until) => (self.looking, self.rests) = (Some(now + LOOK), None),
             None => {}
         }

@@ -32,6 +32,12 @@ impl Room {
         self.move_tier(id, |member, _| member.tier.congested(bps, now));
     }
 
+    /// A participant has lost pictures. Where others receive the same, theirs are encoded apart from now on: nobody else pays for their repair.
+    pub fn lost(&mut self, id: ParticipantId, now: Instant) {
+        let apart = self.settings.repair_encodes;
+        self.move_tier(id, |member, alone| member.tier.lost(apart && !alone, now));
+    }
+
     /// A participant's window is hidden, or they want to save data. `None`: as before.
     pub fn presence(&mut self, id: ParticipantId, hidden: Option<bool>, save_data: Option<bool>) {
         let Some(member) = self.find(id) else { return };

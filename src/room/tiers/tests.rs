@@ -168,3 +168,26 @@ fn without_an_estimator_congestion_takes_down_and_time_back() {
     }
     assert_eq!(story.needs(), HD + SOUND_BPS);
 }
+
+#[test]
+fn who_loses_pictures_again_and_again_is_served_apart_and_comes_back_ever_later() {
+    let mut story = Story::new();
+    let apart = |story: &Story| story.tier.rung().unwrap().apart;
+    for ms in [0, 500, 1_500] {
+        story.tier.lost(true, story.start + Duration::from_millis(ms));
+        assert!(!apart(&story), "who has just come");
+    }
+    story.tier.lost(false, story.start + Duration::from_secs(3));
+    assert!(!apart(&story), "who is alone");
+    for seconds in [60, 120, 240] {
+        story.tier.lost(true, story.now + Duration::from_secs(3));
+        story.tier.lost(true, story.now + Duration::from_secs(5));
+        assert!(apart(&story));
+        story.link(4_000_000, (seconds + 4) * 1000);
+        assert!(apart(&story), "{seconds}");
+        story.link(4_000_000, 2_000);
+        assert!(!apart(&story), "{seconds}");
+    }
+    story.tier.lost(true, story.now);
+    assert!(apart(&story) && !story.wish(Wishes { step: Step::Fps15, ..Wishes::default() }).apart, "a server without time");
+}

@@ -9,12 +9,28 @@ import { heard, levels, TONES } from './tone.js';
 
 const FPS = 25;
 
-/** A canvas that draws the code of `id` for ever. */
-function codedStream(id, width, height) {
+/** Pictures of noise, which take all the bits that there are. */
+function noise(width, height) {
+  return Array.from({ length: 8 }, () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
+    const context = canvas.getContext('2d', { alpha: false });
+    const image = context.createImageData(width, height);
+    for (let at = 0; at < image.data.length; at += 1) image.data[at] = at % 4 === 3 ? 255 : 64 + Math.random() * 128;
+    context.putImageData(image, 0, 0);
+    return canvas;
+  });
+}
+
+/** A canvas that draws the code of `id` for ever. `busy`: with noise below it. */
+function codedStream(id, width, height, busy = false) {
   const canvas = Object.assign(document.createElement('canvas'), { width, height });
   const context = canvas.getContext('2d', { alpha: false });
+  const below = busy ? noise(width, Math.floor(height / 8)) : [];
   let frame = 0;
-  const step = () => draw(context, id, (frame = (frame + 1) & 255));
+  const step = () => {
+    draw(context, id, (frame = (frame + 1) & 255));
+    if (busy) context.drawImage(below[frame % below.length], 0, height - Math.floor(height / 8));
+  };
   step();
   setInterval(step, 1000 / FPS);
   return canvas.captureStream(FPS);
@@ -54,10 +70,10 @@ class Bot {
   #video = document.getElementById('composite');
   #context = new AudioContext();
 
-  /** @param {{id: number, room: string, name?: string, codec?: string, simulcast?: boolean, width?: number, height?: number, camera?: boolean, relay?: boolean}} options */
-  async join({ id, room, name = `bot ${id}`, codec, simulcast = false, width = 640, height = 360, camera = true, relay = false }) {
+  /** @param {{id: number, room: string, name?: string, codec?: string, simulcast?: boolean, width?: number, height?: number, camera?: boolean, relay?: boolean, busy?: boolean}} options */
+  async join({ id, room, name = `bot ${id}`, codec, simulcast = false, width = 640, height = 360, camera = true, relay = false, busy = false }) {
     this.id = id;
-    const video = camera ? codedStream(id, width, height).getVideoTracks()[0] : null;
+    const video = camera ? codedStream(id, width, height, busy).getVideoTracks()[0] : null;
     await this.#context.resume();
     const media = { video, audio: await toneTrack(this.#context, id) };
     this.started = performance.now();
@@ -171,6 +187,14 @@ class Bot {
     const [video, audio] = ['video', 'audio'].map((kind) => all.find((stats) => stats.kind === kind));
     const concealed = audio.concealedSamples - (audio.silentConcealedSamples ?? 0);
     return { frames: video.framesDecoded, frozen: video.totalFreezesDuration, concealed, samples: audio.totalSamplesReceived };
+  }
+
+  /** Bytes that have been sent, and pictures of each layer. */
+  async sent() {
+    const all = [...(await this.conference.pc.getStats()).values()];
+    const layers = all.filter(({ type, kind }) => type === 'outbound-rtp' && kind === 'video');
+    const pictures = Object.fromEntries(layers.map(({ rid, framesSent }) => [rid ?? 'all', framesSent]));
+    return { at: performance.now(), bytes: all.find(({ type }) => type === 'transport').bytesSent, pictures };
   }
 
   /** Indices of the tones that are heard. */

@@ -1,0 +1,133 @@
+//! How long a sender's sound waits for the picture of the same moment, or the picture for the sound.
+//!
+//! Pictures take their time to be coded and leave later than the sound of the same moment; some microphones are later still. Sender reports
+//! (RFC 3550 §6.4.1) say when each was taken on the sender's own clock. What matters is the difference between the two ways, each as fast as it
+//! was of late: jitter is met elsewhere. Trifles are left as they are, and nothing waits for long, whatever a sender says. Pure.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// The fastest way is that of the last one to two of these.
+const WINDOW: Duration = Duration::from_secs(3);
+/// What nobody notices.
+const TRIFLE_US: i64 = 10_000;
+/// Sound waits no longer than this.
+const MOST_US: i64 = 300_000;
+/// A change by less than this is none.
+const STEP_US: i64 = 10_000;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sound,
+    Picture,
+}
+
+/// How long units of one track take from being taken to their arrival, in µs: fastest in the window, and in the one before.
+#[derive(Debug, Default)]
+struct Way {
+    since: Option<Instant>,
+    fastest: [Option<i64>; 2],
+}
+
+/// One sender's camera and microphone, or screen and its sound.
+#[derive(Debug, Default)]
+pub struct Lips {
+    /// One moment on both clocks.
+    epoch: Option<(Instant, SystemTime)>,
+    sound: Way,
+    picture: Way,
+    /// How much later the picture comes, µs.
+    lag_us: i64,
+}
+
+impl Lips {
+    /// A unit that was taken at `taken` by the sender's clock, if that is known, has arrived at `now`: how long it waits, more than it would alone.
+    pub fn arrived(&mut self, kind: Kind, taken: Option<SystemTime>, now: Instant) -> Duration {
+        if let Some(taken) = taken {
+            let way = self.way_us(taken, now);
+            match kind {
+                Kind::Sound => self.sound.note(way, now),
+                Kind::Picture => self.picture.note(way, now),
+            }
+            self.settle();
+        }
+        let waits = match kind {
+            Kind::Sound => self.lag_us,
+            Kind::Picture => -self.lag_us,
+        };
+        Duration::from_micros(u64::try_from(waits).unwrap_or(0))
+    }
+
+    fn way_us(&mut self, taken: SystemTime, now: Instant) -> i64 {
+        let (at, began) = *self.epoch.get_or_insert((now, taken));
+        let passed = i64::try_from(now.saturating_duration_since(at).as_micros()).unwrap_or(i64::MAX / 4);
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 4);
+        passed - taken.duration_since(began).map_or_else(|before| -micros(before.duration()), micros)
+    }
+
+    fn settle(&mut self) {
+        let (Some(sound), Some(picture)) = (self.sound.fastest(), self.picture.fastest()) else { return };
+        let apart = (picture - sound).clamp(-MOST_US - TRIFLE_US, MOST_US + TRIFLE_US);
+        let lag = apart.signum() * (apart.abs() - TRIFLE_US).max(0);
+        if (lag - self.lag_us).abs() >= STEP_US || lag == 0 {
+            self.lag_us = lag;
+        }
+    }
+}
+
+impl Way {
+    fn note(&mut self, way_us: i64, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        if now >= since + WINDOW {
+            self.fastest = [None, self.fastest[0]];
+            self.since = Some(now);
+        }
+        self.fastest[0] = Some(self.fastest[0].map_or(way_us, |fastest| fastest.min(way_us)));
+    }
+
+    /// Once a window has passed.
+    fn fastest(&self) -> Option<i64> {
+        Some(self.fastest[1]?.min(self.fastest[0]?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    /// How long sound and picture wait after twenty seconds, of which each takes so long, give or take some jitter.
+    fn waits(sound_ms: u64, picture_ms: u64, ppm: f64) -> (u128, u128) {
+        let (start, wall) = (crate::runtime::clock::now(), SystemTime::UNIX_EPOCH + MS(1 << 40));
+        let mut lips = Lips::default();
+        let mut found = (0, 0);
+        for n in 0..1_000 {
+            let taken = Some(wall + Duration::from_secs_f64(n as f64 * 0.02 * (1.0 + ppm * 1e-6)));
+            let arrives = |ms: u64| start + MS(n * 20 + ms + n * 67 % 90);
+            found.0 = lips.arrived(Kind::Sound, taken, arrives(sound_ms)).as_millis();
+            found.1 = lips.arrived(Kind::Picture, taken, arrives(picture_ms)).as_millis();
+        }
+        found
+    }
+
+    #[test]
+    fn who_comes_earlier_waits_for_the_other_but_not_for_trifles_and_not_for_long() {
+        assert_eq!(waits(20, 28, 0.0), (0, 0));
+        assert_eq!(waits(20, 220, 0.0), (190, 0));
+        assert_eq!(waits(150, 30, 0.0), (0, 110));
+        assert_eq!(waits(20, 5_000, 0.0), (300, 0));
+        let (sound, _) = waits(20, 220, 200.0);
+        assert!((180..=200).contains(&sound), "whatever the sender's clock does: {sound}");
+    }
+
+    #[test]
+    fn without_reports_nothing_waits() {
+        let now = crate::runtime::clock::now();
+        let mut lips = Lips::default();
+        for n in 0..1_000 {
+            assert_eq!(lips.arrived(Kind::Sound, None, now + MS(n * 20)), Duration::ZERO);
+            assert_eq!(lips.arrived(Kind::Picture, Some(SystemTime::UNIX_EPOCH), now + MS(n * 20 + 7)), Duration::ZERO);
+        }
+    }
+}
