@@ -247,7 +247,7 @@ impl Peer {
         }
         self.touch();
         if self.fill.ends(now) {
-            session::aim(&mut self.rtc, self.fill.aim, false);
+            session::aim(&mut self.rtc, self.fill.bounds());
         }
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result, now);
@@ -296,7 +296,7 @@ impl Peer {
         let stats = self.meter.stats();
         let estimate = stats.estimate_bps.filter(|_| self.session.transport_cc);
         self.fill.aim(bps.min(self.config.max_bitrate_bps), estimate, stats.send_bitrate_bps, now);
-        session::aim(&mut self.rtc, self.fill.aim, self.fill.is_on());
+        session::aim(&mut self.rtc, self.fill.bounds());
         self.settle(now);
     }
 
@@ -425,7 +425,7 @@ impl Peer {
     /// When the stack that wants to be called `at` a time is.
     fn sparingly(&self, at: Instant, now: Instant) -> Instant {
         let pause = match self.rtc.last_timeout_reason() {
-            _ if self.fill.is_on() => return at,
+            _ if self.fill.deadline().is_some() => return at,
             Reason::Pacer(PacerReason::Padding) if self.tracks.come(now) => PADDING_BESIDE,
             Reason::Pacer(PacerReason::Padding) => PADDING_EVERY,
             _ => return at,
