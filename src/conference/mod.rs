@@ -415,9 +415,7 @@ impl Conference {
                 self.sharing.renditions(-1);
                 self.video.close_rendition(canvas, id);
             }
-            Change::Feed { participant, rendition } => {
-                self.feed(participant, rendition);
-            }
+            Change::Feed { participant, rendition } => self.feed(participant, rendition),
             Change::Cut(participant) => self.tell_net(net::Command::Cut(participant)),
             Change::Record { recording, rendition } => self.feed_recording(recording, rendition),
             Change::Send { egress, rendition } => self.feed_egress(egress, rendition),

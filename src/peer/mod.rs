@@ -246,7 +246,7 @@ impl Peer {
             return;
         }
         self.touch();
-        if self.fill.ends(now) {
+        if self.fill.handle_timeout(self.meter.stats().estimate_bps, now) {
             session::aim(&mut self.rtc, self.fill.bounds());
         }
         let result = self.rtc.handle_input(Input::Timeout(now));
