@@ -1,8 +1,7 @@
 //! Rooms alive. [`Conference`] turns the changes of one [`Room`] into running decoders, canvases,
 //! mixes, encoders and feeds, and what these and the peers report back into commands for the room.
 //!
-//! The conference itself has no thread and no clock: the [`actor`] steps it in the server, the virtual
-//! world steps it in tests. [`directory`] finds rooms and makes them, [`handle`] is what the API sees.
+//! Without thread and clock: [`actor`] steps it in the server, the virtual world in tests. [`directory`] makes and finds rooms, [`handle`] is what the API sees.
 //!
 //! Flow: `Request | peer::Event | StageEvent → Room → Change → stages and hub; Notice → events and data channels`.
 
@@ -415,9 +414,7 @@ impl Conference {
                 self.sharing.renditions(-1);
                 self.video.close_rendition(canvas, id);
             }
-            Change::Feed { participant, rendition } => {
-                self.feed(participant, rendition);
-            }
+            Change::Feed { participant, rendition } => self.feed(participant, rendition),
             Change::Cut(participant) => self.tell_net(net::Command::Cut(participant)),
             Change::Record { recording, rendition } => self.feed_recording(recording, rendition),
             Change::Send { egress, rendition } => self.feed_egress(egress, rendition),

@@ -1,44 +1,72 @@
 //! When a link that is thought to be thin is filled up with padding, up to what it is thought to carry.
 //!
 //! What an estimator believes of a link grows with what gets through (to half as much again; to a fifth more after losses), and an encoder that is
-//! content with less would hold it down for ever. So for a moment after more has been asked for, the rest is filled. Where what is sent uses the
-//! link up nothing would be gained, and nothing is sent beside it. Pure.
+//! content with less would hold it down for ever. So where more is asked for, the rest is filled for a moment, and only then it is probed: both
+//! at once would hold the sound up. As long as that helps it is done again. Where what is sent uses the link up nothing would be gained, and
+//! nothing is sent beside it. Pure.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// Links that are thought to carry more are found out about by probes alone.
-const THIN_BPS: u32 = 500_000;
-const FILL: Duration = Duration::from_millis(700);
-/// Of what a link is thought to carry, the share in use from which on padding adds next to nothing.
+/// Links that are thought to carry more are found out about by probes alone; on those that carry less, padding would be felt by the voice.
+const THIN_BPS: Range<u32> = 80_000..1_200_000;
+const FILL: Duration = Duration::from_millis(600);
+/// How long the answer to a probe is waited for.
+const PROBE: Duration = Duration::from_millis(500);
+/// How much of it is filled; and of what it is thought to carry, the share in use from which on that adds next to nothing.
+const FULL: f32 = 0.95;
 const IN_USE: f32 = 0.9;
+/// An estimate that has grown by this shows that it helps.
+const GAIN: f32 = 1.1;
 
 #[derive(Debug, Default)]
 pub struct Fill {
     /// What the link shall be found to carry, in bits per second.
-    pub aim: u32,
-    until: Option<Instant>,
+    aim: u32,
+    step: Option<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    until: Instant,
+    /// What the link was thought to carry when it began.
+    from: u32,
+    probes: bool,
 }
 
 impl Fill {
-    /// The link shall be found to carry so much from now on. `estimate_bps`: what it is thought to carry, where that is known; `sent_bps` are sent.
-    pub fn aim(&mut self, bps: u32, estimate_bps: Option<u32>, sent_bps: u32, now: Instant) {
-        let gains = |estimate: u32| estimate < THIN_BPS && (sent_bps as f32) < estimate as f32 * IN_USE;
-        let begins = bps > self.aim && estimate_bps.is_some_and(gains);
-        self.until = begins.then_some(now + FILL);
-        self.aim = bps;
+    /// The link shall be found to carry so much from now on. `estimate`: what it is thought to carry, where that is known; `sent_bps` are sent.
+    pub fn aim(&mut self, bps: u32, estimate: Option<u32>, sent_bps: u32, now: Instant) {
+        let rises = bps > std::mem::replace(&mut self.aim, bps);
+        let unused = |estimate: &u32| (sent_bps as f32) < *estimate as f32 * IN_USE;
+        self.step = estimate.filter(|_| rises).filter(unused).and_then(|estimate| self.fill(estimate, now));
     }
 
-    pub fn is_on(&self) -> bool {
-        self.until.is_some()
+    fn fill(&self, estimate: u32, now: Instant) -> Option<Step> {
+        let gains = THIN_BPS.contains(&estimate) && estimate < self.aim;
+        gains.then_some(Step { until: now + FILL, from: estimate, probes: false })
+    }
+
+    /// What is sent at least, with padding, and what is probed for, in bits per second.
+    pub fn bounds(&self) -> (u32, u32) {
+        let level = self.step.as_ref().filter(|step| !step.probes).map(|step| (step.from as f32 * FULL) as u32);
+        level.map_or((0, self.aim), |level| (level, level))
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        self.until
+        self.step.as_ref().map(|step| step.until)
     }
 
-    /// True: it ends now.
-    pub fn ends(&mut self, now: Instant) -> bool {
-        self.until.take_if(|until| now >= *until).is_some()
+    /// True: the bounds are others now.
+    pub fn handle_timeout(&mut self, estimate: Option<u32>, now: Instant) -> bool {
+        let Some(step) = self.step.take_if(|step| now >= step.until) else { return false };
+        let helps = |estimate: &u32| *estimate as f32 >= step.from as f32 * GAIN;
+        self.step = if step.probes {
+            estimate.filter(helps).and_then(|estimate| self.fill(estimate, now))
+        } else {
+            Some(Step { until: now + PROBE, probes: true, ..step })
+        };
+        true
     }
 }
 
@@ -46,22 +74,39 @@ impl Fill {
 mod tests {
     use super::*;
 
+    const KNOWN: Option<u32> = Some(100_000);
+
     #[test]
-    fn a_thin_link_is_filled_for_a_moment_after_more_has_been_asked_for() {
+    fn a_thin_link_is_filled_for_a_moment_before_it_is_probed_for_more_as_long_as_that_helps() {
+        let mut now = crate::runtime::clock::now();
+        let mut fill = Fill::default();
+        fill.aim(1_500_000, KNOWN, 60_000, now);
+        assert_eq!(fill.bounds(), (95_000, 95_000));
+        assert!(!fill.handle_timeout(KNOWN, now + Duration::from_millis(599)));
+        now += FILL;
+        assert!(fill.handle_timeout(KNOWN, now));
+        assert_eq!(fill.bounds(), (0, 1_500_000), "a probe");
+        now += PROBE;
+        assert!(fill.handle_timeout(Some(200_000), now));
+        assert_eq!(fill.bounds(), (190_000, 190_000), "it has helped");
+        now += FILL + PROBE;
+        assert!(fill.handle_timeout(Some(200_000), now) && fill.handle_timeout(Some(210_000), now + PROBE));
+        assert_eq!((fill.bounds(), fill.deadline()), ((0, 1_500_000), None), "it has not");
+    }
+
+    #[test]
+    fn nothing_is_filled_up_where_that_gains_nothing() {
         let now = crate::runtime::clock::now();
         let mut fill = Fill::default();
-        let known = Some(90_000);
-        for (what, bps, estimate, sent, fills) in [
-            ("nothing is known of it", 60_000, None, 0, false),
-            ("it is not thin", 1_500_000, Some(900_000), 0, false),
-            ("less is asked for", 60_000, known, 0, false),
-            ("it is used up", 1_400_000, known, 82_000, false),
-            ("there is room", 1_500_000, known, 60_000, true),
+        for (what, bps, estimate, sent) in [
+            ("nothing is known of it", 600_000, None, 0),
+            ("it is not thin", 1_400_000, Some(1_300_000), 0),
+            ("it carries a voice and no more", 1_500_000, Some(70_000), 0),
+            ("less is asked for", 600_000, KNOWN, 0),
+            ("it is used up", 1_400_000, KNOWN, 91_000),
         ] {
             fill.aim(bps, estimate, sent, now);
-            assert_eq!(fill.is_on(), fills, "{what}");
+            assert_eq!((fill.bounds(), fill.deadline()), ((0, bps), None), "{what}");
         }
-        assert!(!fill.ends(now + Duration::from_millis(699)) && fill.ends(now + Duration::from_millis(700)));
-        assert!(!fill.is_on() && fill.deadline().is_none());
     }
 }

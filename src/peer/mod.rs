@@ -234,8 +234,8 @@ impl Peer {
             return;
         }
         self.touch();
-        if self.fill.ends(now) {
-            session::aim(&mut self.rtc, self.fill.aim, false);
+        if self.fill.handle_timeout(self.meter.stats().estimate_bps, now) {
+            session::aim(&mut self.rtc, self.fill.bounds());
         }
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result, now);
@@ -285,7 +285,7 @@ impl Peer {
         let stats = self.meter.stats();
         let estimate = stats.estimate_bps.filter(|_| self.session.transport_cc);
         self.fill.aim(bps.min(self.config.max_bitrate_bps), estimate, stats.send_bitrate_bps, now);
-        session::aim(&mut self.rtc, self.fill.aim, self.fill.is_on());
+        session::aim(&mut self.rtc, self.fill.bounds());
         self.settle(now);
     }
 

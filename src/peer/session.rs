@@ -286,14 +286,13 @@ impl Session {
 
 /// Settings after the first negotiation.
 pub fn tune(rtc: &mut Rtc, config: &Config) {
-    aim(rtc, config.max_bitrate_bps, false);
+    aim(rtc, (0, config.max_bitrate_bps));
 }
 
-/// What the estimator shall find out that the link carries: raising it makes it probe. `fill`: padding is sent beside what there is, up to what
-/// it estimates now.
-pub fn aim(rtc: &mut Rtc, bps: u32, fill: bool) {
-    let bps = Bitrate::bps(u64::from(bps));
-    rtc.bwe().set_bitrate(if fill { bps } else { Bitrate::ZERO }, bps);
+/// What is sent at least, with padding and within the estimate, and what the estimator shall find out that the link carries: raising it makes it
+/// probe. Bits per second.
+pub fn aim(rtc: &mut Rtc, (least_bps, bps): (u32, u32)) {
+    rtc.bwe().set_bitrate(Bitrate::bps(u64::from(least_bps)), Bitrate::bps(u64::from(bps)));
 }
 
 /// RTP clock of an audio codec.
