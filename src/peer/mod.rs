@@ -57,6 +57,9 @@ use str0m::{Input, Rtc, RtcError};
 use tracks::Tracks;
 use types::{CloseReason, Config, Datagram, Event, Kind, Negotiated, Output, Stats, Transmit, Transport};
 
+/// Who has been sent no picture for this long has none to be repaired: stills come more often.
+const NO_VIDEO: Duration = Duration::from_secs(6);
+
 /// One peer connection.
 pub struct Peer {
     rtc: Rtc,
@@ -70,6 +73,8 @@ pub struct Peer {
     redundancy: Redundancy,
     path: Path,
     sequence: Sequence,
+    /// When the last picture was sent.
+    sends_video: Option<Instant>,
     fill: Fill,
     outputs: VecDeque<Output>,
     /// When the stack wants to be called.
@@ -119,6 +124,7 @@ impl Peer {
             redundancy: Redundancy::default(),
             path: Path::default(),
             sequence: Sequence::default(),
+            sends_video: None,
             fill: Fill::default(),
             outputs: VecDeque::new(),
             timeout: now,
@@ -267,6 +273,7 @@ impl Peer {
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(down.mid, None) else { return Sent::Unfit };
         self.sequence.write(stream, packets, down.payload_type, rtp_time, picture.wallclock);
+        self.sends_video = Some(now);
         self.written(Ok(()), now);
         Sent::Sent
     }
@@ -282,6 +289,10 @@ impl Peer {
     /// What the connection shall find out that it carries, in bits per second.
     pub fn aim(&mut self, bps: u32, now: Instant) {
         self.touch();
+        if self.sends_video.is_none_or(|last| now > last + NO_VIDEO) {
+            // Probes send again what is kept: small packets alone hold no sound up on a thin link.
+            self.session.forget(&mut self.rtc);
+        }
         let stats = self.meter.stats();
         let estimate = stats.estimate_bps.filter(|_| self.session.transport_cc);
         self.fill.aim(bps.min(self.config.max_bitrate_bps), estimate, stats.send_bitrate_bps, now);

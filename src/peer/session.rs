@@ -215,6 +215,12 @@ impl Session {
         }
     }
 
+    /// Lets go what was kept to be sent again.
+    pub fn forget(&mut self, rtc: &mut Rtc) {
+        self.repairs = None;
+        self.set_up_repair(rtc);
+    }
+
     /// Once per stream: it drops what was kept to be sent again.
     fn set_up_repair(&mut self, rtc: &mut Rtc) {
         let Some(mid) = self.video_down.map(|down| down.mid).filter(|mid| self.repairs != Some(*mid)) else { return };

@@ -227,7 +227,7 @@ fn below_what_a_moving_picture_needs_there_are_stills_beside_the_sound_and_then_
     for (viewer, most) in [(1, 72_000.0), (2, 45_000.0)] {
         let (gap, packets) = sound_gap(&world, viewer, from);
         // A probe of a few packets takes its time here.
-        assert!(gap < Duration::from_millis(400) && packets >= 570, "viewer {viewer}: {packets} packets, {gap:?} without");
+        assert!(gap < Duration::from_millis(300) && packets >= 570, "viewer {viewer}: {packets} packets, {gap:?} without");
         assert!(rate(&world, viewer, marks[viewer - 1]) < most, "viewer {viewer}: {}", rate(&world, viewer, marks[viewer - 1]));
         assert!(world.guests[viewer].down.longest_since(from) < Duration::from_millis(400), "viewer {viewer}");
     }

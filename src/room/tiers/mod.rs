@@ -43,6 +43,8 @@ const LOOK: Duration = Duration::from_millis(1_500);
 const PAUSE: Duration = Duration::from_millis(1_000);
 /// The pause where a probe of a few packets holds the sound up.
 const LONG_PAUSE: Duration = Duration::from_secs(8);
+/// No more than so many times of what such a link is thought to carry is probed for.
+const THIN_AIM: u32 = 3;
 /// A step up that is taken back within this time was one too many.
 const TRIAL: Duration = Duration::from_secs(8);
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
@@ -257,7 +259,12 @@ impl Tier {
             (None, true) => self.place(),
             (None, false) => self.at.min(self.place()),
         };
-        (self.needs(place) as f32 * HEADROOM * 1.1) as u32
+        let aim = |place| (self.needs(place) as f32 * HEADROOM * 1.1) as u32;
+        let thin = self.rung().is_some_and(|rung| rung.pace >= Pace::Still);
+        // A probe for all of it would hold the sound up for as long as it takes to go through.
+        let most =
+            self.estimate.filter(|_| thin).map_or(u32::MAX, |bps| aim(self.place().saturating_sub(1)).max(bps.saturating_mul(THIN_AIM)));
+        aim(place).min(most)
     }
 
     /// What the rung's encoder may use where it serves this subscriber alone; between the least and the next better rung.
