@@ -36,7 +36,10 @@ impl Conference {
             Notice::ViewUpdated(view) => self.publish("view.updated", serde_json::json!({"view": view})),
             Notice::SidebarUpdated(name) => self.publish("sidebar.updated", serde_json::json!({"sidebar": name})),
             Notice::SidebarDeleted(name) => self.publish("sidebar.deleted", serde_json::json!({"sidebar": name})),
-            Notice::ViewDeleted(view) => self.publish("view.deleted", serde_json::json!({"view": view})),
+            Notice::ViewDeleted(view) => {
+                self.publish("view.deleted", serde_json::json!({"view": view}));
+                self.reframe_recordings(&view);
+            }
         }
     }
 

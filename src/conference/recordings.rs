@@ -355,6 +355,20 @@ impl Conference {
         }
     }
 
+    /// What was recorded of a view that is no more goes on with `main`, as the room has it: it is said so.
+    pub(super) fn reframe_recordings(&mut self, view: &str) {
+        let mut updated = Vec::new();
+        for running in self.recordings.running.values_mut().filter(|running| running.framing.view == view) {
+            MAIN_VIEW.clone_into(&mut running.framing.view);
+            running.tap.sink.frame(running.framing.clone());
+            running.manifest.frame(&running.framing);
+            updated.push(shown(&running.manifest));
+        }
+        for recording in updated {
+            self.publish("recording.updated", recording);
+        }
+    }
+
     pub(super) fn note_ingress(&self, ingress: &Ingress) {
         self.recordings.note(&TimelineEvent::Ingress { state: json!(ingress) });
     }

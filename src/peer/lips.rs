@@ -43,6 +43,7 @@ pub struct Lips {
 impl Lips {
     /// A unit that was taken at `taken` by the sender's clock, if that is known, has arrived at `now`: how long it waits, more than it would alone.
     pub fn arrived(&mut self, kind: Kind, taken: Option<SystemTime>, now: Instant) -> Duration {
+        self.forget(now);
         if let Some(taken) = taken {
             let way = self.way_us(taken, now);
             match kind {
@@ -56,6 +57,16 @@ impl Lips {
             Kind::Picture => -self.lag_us,
         };
         Duration::from_micros(u64::try_from(waits).unwrap_or(0))
+    }
+
+    /// Nobody waits for a track that comes no more.
+    fn forget(&mut self, now: Instant) {
+        for way in [&mut self.sound, &mut self.picture] {
+            if way.since.is_some_and(|since| now >= since + WINDOW * 3) {
+                *way = Way::default();
+                self.lag_us = 0;
+            }
+        }
     }
 
     fn way_us(&mut self, taken: SystemTime, now: Instant) -> i64 {
@@ -119,6 +130,20 @@ mod tests {
         assert_eq!(waits(20, 5_000, 0.0), (300, 0));
         let (sound, _) = waits(20, 220, 200.0);
         assert!((180..=200).contains(&sound), "whatever the sender's clock does: {sound}");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_track_that_comes_no_more() {
+        let (start, wall) = (crate::runtime::clock::now(), SystemTime::UNIX_EPOCH + MS(1 << 40));
+        let mut lips = Lips::default();
+        let mut at = |n: u64, kind, late| lips.arrived(kind, Some(wall + MS(n * 20)), start + MS(n * 20 + late)).as_millis();
+        for n in 0..500 {
+            at(n, Kind::Sound, 20);
+            at(n, Kind::Picture, 220);
+        }
+        assert_eq!(at(500, Kind::Sound, 20), 190);
+        let waits: Vec<_> = (501..1_500).map(|n| at(n, Kind::Sound, 20)).collect();
+        assert_eq!((waits[0], waits[998]), (190, 0), "the camera is off");
     }
 
     #[test]

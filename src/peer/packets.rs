@@ -39,24 +39,44 @@ impl Packets {
     }
 }
 
-/// Sequence numbers of one outgoing stream (RFC 3550 §5.1), without gaps whatever rendition flows.
+/// Sequence numbers of outgoing streams (RFC 3550 §5.1), without gaps whatever rendition flows. A stream that is taken up again goes
+/// on with its own: a number that comes twice would be encrypted twice with one key.
 #[derive(Debug, Default)]
 pub struct Sequence {
-    stream: Option<Ssrc>,
-    next: SeqNo,
+    /// One for each m-line that has carried the composite.
+    next: Vec<(Ssrc, SeqNo)>,
 }
 
 impl Sequence {
     /// Queues all packets of a picture.
     pub fn write(&mut self, stream: &mut StreamTx, packets: &Packets, payload_type: Pt, rtp_time: u64, wallclock: Instant) {
-        if self.stream.replace(stream.ssrc()) != Some(stream.ssrc()) {
-            // Of a new stream the receiver believes that its number has never wrapped around.
-            self.next = SeqNo::default();
-        }
+        let next = self.of(stream.ssrc());
         let last = packets.len().saturating_sub(1);
         for (index, payload) in packets.0.iter().enumerate() {
-            let packet = RtpWrite::new(payload_type, self.next.inc(), rtp_time as u32, wallclock, Arc::clone(payload));
+            let packet = RtpWrite::new(payload_type, next.inc(), rtp_time as u32, wallclock, Arc::clone(payload));
             stream.write_rtp(packet.marker(index == last).nackable(true));
         }
+    }
+    fn of(&mut self, stream: Ssrc) -> &mut SeqNo {
+        let place = self.next.iter().position(|(known, _)| *known == stream).unwrap_or_else(|| {
+            self.next.push((stream, SeqNo::default()));
+            self.next.len() - 1
+        });
+        &mut self.next[place].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_is_taken_up_again_goes_on_with_its_own_numbers() {
+        let mut sequence = Sequence::default();
+        let [first, other] = [Ssrc::from(1), Ssrc::from(2)];
+        let begins = sequence.of(first).inc();
+        assert!(begins.roc() == 0 && *begins < 1 << 15);
+        sequence.of(other).inc();
+        assert_eq!(*sequence.of(first).inc(), *begins + 1);
     }
 }

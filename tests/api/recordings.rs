@@ -147,6 +147,12 @@ async fn what_a_running_recording_is_of_is_patched_and_of_an_ended_one_is_not() 
     server.until(&path, |shown| shown["layout"]["gap"] == 2 && shown["canvas"]["width"] == 640).await;
     let back = patch(r#"{"layout": null, "canvas": null}"#).await.json();
     assert!(back["layout"].is_null() && back["canvas"].is_null(), "{back}");
+    let stage = "/v1/rooms/standup/views/stage";
+    assert!(server.send(call(Method::PUT, stage).json(r#"{"layout": {"type": "speaker"}}"#)).await.status.is_success());
+    assert_eq!(patch(r#"{"view": "stage"}"#).await.json()["view"], "stage");
+    assert!(server.send(call(Method::DELETE, stage).empty()).await.status.is_success());
+    server.until(&path, |shown| shown["view"] == "main").await;
+    assert_eq!(patch(r#"{"layout": null}"#).await.status, StatusCode::OK, "of a view that is no more");
     assert_eq!(server.post(&format!("{path}/stop"), "").await.status, StatusCode::OK);
     server.until(&path, |shown| shown["state"] == "complete" && shown["canvas"].is_null()).await;
     assert_eq!(patch("{}").await.status, StatusCode::GONE);

@@ -115,6 +115,8 @@ pub struct Tier {
     looking: Option<Instant>,
     /// No look for headroom before.
     rests: Option<Instant>,
+    /// After a fall nothing better is tried before this.
+    fell: Option<Instant>,
     rose: Option<Instant>,
     backoff: Option<Duration>,
     congested: Option<Instant>,
@@ -155,7 +157,7 @@ impl Tier {
             }
             // What has been estimated since is about what was sent, which was less.
             (self.first, self.settling) = (None, None);
-            (self.rests, self.looking) = (None, None);
+            (self.rests, self.fell, self.looking) = (None, None, None);
         }
     }
 
@@ -189,6 +191,10 @@ impl Tier {
 
     /// Pictures were lost on the way, and a keyframe is wanted. `shared`: what others receive too.
     pub fn lost(&mut self, shared: bool, now: Instant) {
+        if self.rung().is_some_and(|rung| rung.pace >= Pace::Still) {
+            // Nothing refers to a still.
+            return;
+        }
         let first = *self.lost.get_or_insert(now);
         if self.apart.is_some() {
             self.apart = Some(now + self.apart_for);
@@ -260,10 +266,12 @@ impl Tier {
             (None, false) => self.at.min(self.place()),
         };
         let aim = |place| (self.needs(place) as f32 * HEADROOM * 1.1) as u32;
-        let thin = self.rung().is_some_and(|rung| rung.pace >= Pace::Still);
-        // A probe for all of it would hold the sound up for as long as it takes to go through.
-        let most =
-            self.estimate.filter(|_| thin).map_or(u32::MAX, |bps| aim(self.place().saturating_sub(1)).max(bps.saturating_mul(THIN_AIM)));
+        let thin = self.rung().is_some_and(|rung| rung.pace >= Pace::Still) && self.wishes.step != Step::NoVideo;
+        // In powers of two: each rise is a probe. A probe for all of it would hold the sound up for as long as it takes to go through.
+        let most = self
+            .estimate
+            .filter(|_| thin)
+            .map_or(u32::MAX, |bps| aim(self.place().saturating_sub(1)).max(1 << bps.saturating_mul(THIN_AIM).max(1).ilog2()));
         aim(place).min(most)
     }
 
@@ -350,7 +358,8 @@ impl Tier {
         self.at = to;
         self.proven = self.estimate.unwrap_or(0);
         self.backoff = Some(backoff);
-        (self.headroom, self.looking, self.rests) = (None, None, Some(now + backoff));
+        (self.headroom, self.looking) = (None, None);
+        (self.rests, self.fell) = (Some(now + backoff), Some(now + backoff));
     }
 
     fn climb(&mut self, estimate: u32, now: Instant) {
@@ -359,7 +368,7 @@ impl Tier {
             self.headroom = None;
             return self.look(now);
         };
-        if self.rests.is_some_and(|until| now < until) {
+        if self.fell.is_some_and(|until| now < until) {
             return;
         }
         let since = *self.headroom.get_or_insert(now);
