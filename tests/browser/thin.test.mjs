@@ -39,7 +39,7 @@ story('a thin link', missing.mixdown || missing.chromium, (test, { before, after
     browser = await chromium();
     const sender = await open(browser, `${origin.url}/test/sender.html`);
     await until('the page is ready', () => sender.evaluate(() => Boolean(window.bot)));
-    await sender.evaluate(() => bot.join({ id: 0, room: 'thin', width: 1280, height: 720, busy: true }));
+    await sender.evaluate(() => bot.join({ id: 0, room: 'thin', width: 1280, height: 720 }));
     bad = await serve(server.url, async (sdp) => {
       link ??= await impair(portOf(sdp));
       Object.assign(link.down.link, { rate: WHOLE, delay: 25 });
@@ -90,7 +90,7 @@ story('a thin link', missing.mixdown || missing.chromium, (test, { before, after
   test('a link of 2 Mb/s is served whole', async () => {
     await pass(6000);
     whole = since(now() - 3);
-    assert.ok(whole.sent > 300_000, `the link is in use: ${JSON.stringify(whole)}`);
+    assert.ok(whole.sent > 100_000, `the link is in use: ${JSON.stringify(whole)}`);
     assert.ok(whole.pictures > 24 && whole.concealed < 0.02, JSON.stringify(whole));
   });
 

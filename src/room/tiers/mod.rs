@@ -42,7 +42,7 @@ const SUSTAINED: Duration = Duration::from_millis(1_500);
 const LOOK: Duration = Duration::from_millis(1_500);
 const PAUSE: Duration = Duration::from_millis(1_000);
 /// The pause where a probe of a few packets holds the sound up.
-const LONG_PAUSE: Duration = Duration::from_secs(8);
+const LONG_PAUSE: Duration = Duration::from_secs(3);
 /// No more than so many times of what such a link is thought to carry is probed for.
 const THIN_AIM: u32 = 3;
 /// A step up that is taken back within this time was one too many.
