@@ -58,13 +58,7 @@ pub async fn run(args: Record) -> Result<(), String> {
     if args.output.file_name().is_none() || args.output.is_dir() {
         return Err(format!("{}: is no file; name one with -o", args.output.display()));
     }
-    let mut wanted = json!({"view": args.view});
-    if let Some(text) = &args.layout {
-        wanted["layout"] = json!(super::compose::layout(text).map_err(|problem| format!("--layout: {problem}"))?);
-    }
-    if let Some((width, height)) = args.canvas {
-        wanted["canvas"] = json!({"width": width, "height": height, "fps": args.fps});
-    }
+    let wanted = wanted(&args)?;
     let client = Client::builder().read_timeout(PATIENCE).build().map_err(|error| error.to_string())?;
     let server = Server { client, base: args.url.clone(), token: args.token.clone() };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
@@ -125,6 +119,18 @@ pub async fn run(args: Record) -> Result<(), String> {
         false => out(&format!("{shown}: {}, {bytes} bytes; {id} stays on the server until it is deleted\n", length(duration_ms))),
     };
     Ok(())
+}
+
+/// The body of the request that begins it.
+fn wanted(args: &Record) -> Result<Value, String> {
+    let mut wanted = json!({"view": args.view});
+    if let Some(text) = &args.layout {
+        wanted["layout"] = json!(super::compose::layout(text).map_err(|problem| format!("--layout: {problem}"))?);
+    }
+    if let Some((width, height)) = args.canvas {
+        wanted["canvas"] = json!({"width": width, "height": height, "fps": args.fps});
+    }
+    Ok(wanted)
 }
 
 struct Server {

@@ -147,7 +147,9 @@ impl Conference {
             }
             Action::Frame(framing) => {
                 self.room.check_framing(framing)?;
-                recorder.frame(framing.as_ref().clone());
+                if !recorder.frame(framing.as_ref().clone()) {
+                    return Err(Refusal::Busy("the recording waits for its disk; try again".into()));
+                }
                 running.manifest.frame(framing);
                 running.framing = framing.as_ref().clone();
                 running.manifest.state
@@ -316,7 +318,7 @@ impl Conference {
             running.tap.sink.note(TimelineEvent::Joined { participant: *participant, name: name.clone() });
         }
         for ingress in played {
-            running.tap.sink.note(TimelineEvent::Ingress { state: json!(ingress) });
+            running.tap.sink.note(TimelineEvent::Ingress { state: ingress.noted() });
         }
         if let Some(speaker) = self.room.speaker().filter(|speaker| known.contains_key(speaker)) {
             running.tap.sink.note(TimelineEvent::Speaker { participant: Some(speaker) });
@@ -370,7 +372,7 @@ impl Conference {
     }
 
     pub(super) fn note_ingress(&self, ingress: &Ingress) {
-        self.recordings.note(&TimelineEvent::Ingress { state: json!(ingress) });
+        self.recordings.note(&TimelineEvent::Ingress { state: ingress.noted() });
     }
 
     pub(super) fn note_scene(&self, canvas: CanvasId, scene: &Scene, rtp_time: u64) {

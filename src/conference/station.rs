@@ -43,6 +43,17 @@ pub struct Ingress {
     pub etag: u64,
 }
 
+impl Ingress {
+    /// What a recording's timeline says of it: enough to lay its file beside the tracks, and no address, which is for those alone who may steer it.
+    pub fn noted(&self) -> serde_json::Value {
+        let Self { id, participant, name, file, show, state, position_ms, duration_ms, .. } = self;
+        serde_json::json!({
+            "id": id, "participant": participant, "name": name, "file": file, "show": show, "state": state,
+            "position_ms": position_ms, "duration_ms": duration_ms,
+        })
+    }
+}
+
 /// As what it is in the room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -74,7 +74,7 @@ pub struct Peer {
     path: Path,
     sequence: Sequence,
     /// When the last picture was sent.
-    sends_video: Option<Instant>,
+    last_picture: Option<Instant>,
     fill: Fill,
     outputs: VecDeque<Output>,
     /// When the stack wants to be called.
@@ -124,7 +124,7 @@ impl Peer {
             redundancy: Redundancy::default(),
             path: Path::default(),
             sequence: Sequence::default(),
-            sends_video: None,
+            last_picture: None,
             fill: Fill::default(),
             outputs: VecDeque::new(),
             timeout: now,
@@ -273,7 +273,7 @@ impl Peer {
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(down.mid, None) else { return Sent::Unfit };
         self.sequence.write(stream, packets, down.payload_type, rtp_time, picture.wallclock);
-        self.sends_video = Some(now);
+        self.last_picture = Some(now);
         self.written(Ok(()), now);
         Sent::Sent
     }
@@ -289,7 +289,7 @@ impl Peer {
     /// What the connection shall find out that it carries, in bits per second.
     pub fn aim(&mut self, bps: u32, now: Instant) {
         self.touch();
-        if self.sends_video.is_none_or(|last| now > last + NO_VIDEO) {
+        if self.last_picture.is_none_or(|last| now > last + NO_VIDEO) {
             // Probes send again what is kept: small packets alone hold no sound up on a thin link.
             self.session.forget(&mut self.rtc);
         }

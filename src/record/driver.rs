@@ -89,9 +89,9 @@ impl Recorder {
         self.push(|queue| queue.command(Command::Pause { mode, slate }, clock::wall()))
     }
 
-    /// Notes in the manifest what it is of from now on.
-    pub fn frame(&self, framing: Framing) {
-        self.push(|queue| queue.command(Command::Frame(framing.into()), clock::wall()));
+    /// Notes in the manifest what it is of from now on. False: too much waits for the disk already.
+    pub fn frame(&self, framing: Framing) -> bool {
+        self.push(|queue| queue.command(Command::Frame(framing.into()), clock::wall()))
     }
 
     /// False: it does not pause.

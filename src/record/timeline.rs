@@ -47,7 +47,7 @@ pub enum TimelineEvent {
         name: String,
         text: String,
     },
-    /// What is played into the room, and where it stands, as `/v1/ingress/{id}` shows it: it has no track of its own.
+    /// What is played into the room, and where it stands, as `/v1/ingress/{id}` shows it, but for addresses: it has no track of its own.
     Ingress {
         state: serde_json::Value,
     },

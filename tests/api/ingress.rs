@@ -245,6 +245,7 @@ async fn a_film_is_seen_and_heard_pauses_is_moved_and_leaves_at_its_end() {
         told.first().is_some_and(|(state, _)| *state == "starting") && told.last().is_some_and(|(state, _)| *state == "complete"),
         "{told:?}"
     );
+    assert!(!timeline.to_string().contains("\"url\""), "addresses are for those who steer it");
     let (seen, heard) = (tape.seen(), tape.heard());
     let order: Vec<usize> = seen.iter().filter_map(|(colour, _)| *colour).collect();
     assert_eq!(order, [0, 1, 4, 5], "{seen:?}");
