@@ -88,6 +88,8 @@ pub struct Pulse {
     late: AtomicU64,
     done: AtomicU64,
     cpu: Seconds,
+    /// What one of them took of late.
+    each: AtomicU64,
 }
 
 /// What came of a view's ticks for a while.
@@ -97,8 +99,8 @@ pub struct Beats {
     /// Of these, skipped or late.
     pub late: u64,
     pub done: u64,
-    /// What those that were done have taken, one after the other.
-    pub cpu: Duration,
+    /// What one of them took; where none was done, one of those before.
+    pub each: Duration,
 }
 
 impl Pulse {
@@ -117,16 +119,18 @@ impl Pulse {
     /// What came since it was asked for before; never more late than due, though the two are not read at one instant.
     pub fn take(&self) -> Beats {
         let take = |count: &AtomicU64| count.swap(0, Relaxed);
-        let due = take(&self.due);
-        Beats { due, late: take(&self.late).min(due), done: take(&self.done), cpu: Duration::from_nanos(take(&self.cpu.0)) }
+        let (due, done, cpu) = (take(&self.due), take(&self.done), take(&self.cpu.0));
+        let each = cpu.checked_div(done).unwrap_or_else(|| self.each.load(Relaxed));
+        self.each.store(each, Relaxed);
+        Beats { due, late: take(&self.late).min(due), done, each: Duration::from_nanos(each) }
     }
 }
 
 impl Beats {
     /// How much of one processor all ticks that were due within `span` would have taken: above 1 they cannot all be done.
     pub fn demand(&self, span: Duration) -> f64 {
-        let (done, span) = (self.done as f64, span.as_secs_f64());
-        if done * span > 0.0 { self.cpu.as_secs_f64() / done * self.due.max(self.done) as f64 / span } else { 0.0 }
+        let span = span.as_secs_f64();
+        if span > 0.0 { self.each.as_secs_f64() * self.due.max(self.done) as f64 / span } else { 0.0 }
     }
 }
 
@@ -429,9 +433,11 @@ mod tests {
         drop(light);
         let mut seen = Vec::new();
         bill.beats(|beats| seen.push(beats));
-        assert_eq!(seen, [Beats { due: 15, late: 7, done: 8, cpu: ms(200) }], "a view that has gone is in no sum");
+        assert_eq!(seen, [Beats { due: 15, late: 7, done: 8, each: ms(25) }], "a view that has gone is in no sum");
         assert!((1.45..1.55).contains(&seen[0].demand(ms(250))), "{}", seen[0].demand(ms(250)));
         assert_eq!(heavy.take().demand(ms(250)), 0.0);
+        heavy.due(true);
+        assert_eq!(heavy.take().demand(ms(10)), 2.5, "a tick that is due and not done costs what those before did");
     }
 
     #[test]
