@@ -25,6 +25,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The longest that a snapshot waits for pictures that are still missing.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
+/// The sound of what a picture shows is mixed so much later than the picture is composed, at least: its packets are waited for, and a
+/// picture's are not. RTP times say when pictures belong to the sound.
+const SOUND_WAITS: Duration = Duration::from_millis(15);
 /// Who speaks counts as much as so many others when it is chosen where in its period a canvas ticks.
 const SPEAKER: f32 = 4.0;
 
@@ -165,14 +168,14 @@ impl View {
             self.unchanged = 0;
             self.sizes.spoil();
         }
-        let rtp_time = self.parts.cadence.rtp_time(n, 90_000) + offset.as_micros() as u64 * 9 / 100;
+        let rtp_time = self.parts.cadence.rtp_time(n, 90_000) + (offset + SOUND_WAITS).as_micros() as u64 * 9 / 100;
         if resting && std::mem::take(&mut self.fresh) {
             self.leaving.clear();
             self.parts.watch.event(StageEvent::SceneShown { canvas: self.parts.id, scene, rtp_time });
         }
         self.answer_snapshots(now);
         let (cadence, unchanged) = (&self.parts.cadence, self.unchanged);
-        self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: due });
+        self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: due + SOUND_WAITS });
         if let Some(drawn) = drawn {
             let encoded = Duration::from_nanos(std::mem::take(self.longest.get_mut()));
             self.parts.pulse.done(drawn + encoded);
