@@ -151,6 +151,7 @@ pub async fn patch(
 ) -> Result<Response, Problem> {
     let (manifest, room) = running(&app, &caller, id).await?;
     let now = room.act_on_recording(id, Action::Look).await?;
+    let was_its_own = now.layout.is_some() || now.canvas.is_some();
     let (mut document, mut warnings) = (json!({"view": now.view, "layout": now.layout, "canvas": now.canvas}), Vec::new());
     if let Some(layout) = patch.get_mut("layout").filter(|layout| layout.is_object()) {
         let before = now.layout.unwrap_or_else(|| json!({}));
@@ -164,7 +165,8 @@ pub async fn patch(
     if !idle.is_empty() {
         return Err(Problem::validation(idle));
     }
-    if framing.is_its_own() {
+    // What has an encode of its own already costs no further one.
+    if framing.is_its_own() && !was_its_own {
         app.refuse_more()?;
     }
     let Manifest { view, layout, canvas, state, .. } = room.act_on_recording(id, Action::Frame(framing.into())).await?;

@@ -19,9 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
-/// A canvas shows what is due at its next beat, half a picture late on average, and the mix is placed by its look-ahead earlier: so much earlier are pictures due,
-/// and shown at the beat that is nearest to their sound.
-const NEAREST: Duration = Duration::from_millis(25);
+/// A canvas shows what is due at its next beat, half a picture late on average (17 ms), and the mix is placed by its look-ahead earlier (9); sound waits 4 to 24 for
+/// packets to end where blocks do (`audio::jitter`). So much earlier are pictures due, and shown at the beat that is nearest to their sound.
+const NEAREST: Duration = Duration::from_millis(12);
 /// Commands that wait.
 const COMMANDS: usize = 16;
 /// How long a child runs for nobody.

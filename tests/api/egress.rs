@@ -5,6 +5,7 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const RED: &str = r##"{"canvas":{"width":640,"height":360,"background":"#e02020"}}"##;
@@ -77,6 +78,17 @@ impl Server {
         let (status, location) = (begun.status(), begun.headers().get("location").cloned());
         assert_eq!(status, StatusCode::CREATED, "{}", begun.text().await.expect("text"));
         location.expect("a location").to_str().expect("text").to_owned()
+    }
+
+    /// All events so far, up to the first of this kind.
+    async fn followed(&self, last: &str) -> Vec<Value> {
+        let request = self.http.get(format!("{}/v1/events", self.base)).header("last-event-id", "0");
+        let (mut reply, mut text) = (request.send().await.expect("answered"), String::new());
+        while !text.contains(&format!("event: {last}\n")) || !text.ends_with("\n\n") {
+            let chunk = tokio::time::timeout(Duration::from_secs(10), reply.chunk()).await.expect("in time");
+            text.push_str(&String::from_utf8_lossy(&chunk.expect("a stream").expect("more")));
+        }
+        text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect()
     }
 
     /// Asks until `path` fulfils something.
@@ -215,6 +227,29 @@ async fn stills_show_the_view_and_change_their_etag() {
     panic!("a second still in time");
 }
 
+/// Takes the webhooks of a server with these settings, and keeps what they say.
+async fn hook(folder: &std::path::Path) -> (String, Arc<Mutex<Vec<Value>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let url = format!("http://{}/", listener.local_addr().expect("address"));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&told);
+    let take = move |body: String| async move { keep.lock().expect("no panic").push(serde_json::from_str(&body).expect("JSON")) };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/", axum::routing::post(take))).await });
+    let settings = format!(
+        "[webhooks]\noutbox = {:?}\n[[webhooks.endpoints]]\nid = \"test\"\nurl = {url:?}\nallow_private_networks = true\nsecrets = [\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]\n",
+        folder.join("outbox")
+    );
+    let file = folder.join("mixdown.toml");
+    std::fs::write(&file, settings).expect("written");
+    (file.to_str().expect("text").to_owned(), told)
+}
+
+/// What is told of an egress: kind, and the state of its first output.
+fn story<'a>(told: impl IntoIterator<Item = &'a Value>) -> Vec<(String, String)> {
+    let egress = told.into_iter().filter(|event| event["type"].as_str().is_some_and(|kind| kind.starts_with("egress.")));
+    egress.map(|event| (event["type"].as_str().unwrap_or_default().to_owned(), state(&event["data"]["egress"]).to_owned())).collect()
+}
+
 /// An RTMP server that takes one stream into a file.
 fn listener(port: u16, file: &std::path::Path) -> Option<Process> {
     let url = format!("rtmp://127.0.0.1:{port}/live/secret-key");
@@ -282,7 +317,10 @@ async fn rtmp_comes_back_when_the_other_side_does_and_its_key_is_shown_nowhere()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whip_shows_the_view_in_another_server_and_comes_back_when_that_does() {
-    let server = Server::private().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (settings, told) = hook(folder.path()).await;
+    let private = [("MIXDOWN_EGRESS_ALLOW_PRIVATE_NETWORKS", "true")];
+    let server = Server::serve(port(), &["--dev", "--config", &settings], &private).await;
     let far = port();
     let path = server
         .send_out(&json!([{"whip": {"url": format!("http://127.0.0.1:{far}/whip/there?name=Source"), "token": "secret-token"}}]))
@@ -323,6 +361,23 @@ async fn whip_shows_the_view_in_another_server_and_comes_back_when_that_does() {
     }
     let log = std::fs::read_to_string(server._folder.path().join("log")).expect("a log");
     assert!(!log.contains("secret-token"), "{log}");
+    // Who follows events and who is posted to hear of all of it, in order.
+    for _ in 0..500 {
+        if story(&*told.lock().expect("no panic")).iter().any(|(kind, _)| kind == "egress.ended") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let posted = story(&*told.lock().expect("no panic"));
+    let changes: Vec<&str> = posted.iter().filter(|(kind, _)| kind == "egress.updated").map(|(_, state)| state.as_str()).collect();
+    let mut turns = changes.clone();
+    turns.retain(|state| ["active", "interrupted"].contains(state));
+    turns.dedup();
+    assert_eq!(turns, ["interrupted", "active", "interrupted", "active"], "{posted:?}");
+    let ends = [posted.first(), posted.last()].map(|event| event.map(|(kind, _)| kind.as_str()));
+    assert_eq!(ends, [Some("egress.started"), Some("egress.ended")], "{posted:?}");
+    assert_eq!(story(&server.followed("egress.ended").await), posted, "events say the same");
+    assert!(!format!("{:?}", told.lock()).contains("secret-token"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use mixdown::api::{self, App, Clock};
 use mixdown::conference::library::Library;
 use mixdown::config::{Config, Mode};
+use mixdown::overload::{Refusal, Status};
 use mixdown::record::Store;
 use mixdown::runtime::media;
 use serde_json::{Value, json};
@@ -160,6 +161,38 @@ async fn what_a_running_recording_is_of_is_patched_and_of_an_ended_one_is_not() 
     assert_eq!((&with["canvas"]["height"], &with["view"]), (&json!(640), &json!("main")), "{with}");
     let each = server.post("/v1/rooms/standup/recordings", r#"{"tracks": "each", "canvas": {}}"#).await;
     assert_eq!(each.json()["errors"][0]["pointer"], "/canvas", "there is no picture to compose");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f3_under_overload_a_recording_is_refused_a_view_of_its_own_and_one_that_has_it_is_changed_freely() {
+    let server = dev().await;
+    let path = server.record("standup").await;
+    server.until(&path, |shown| shown["state"] == "active").await;
+    let patch = async |body: &str| {
+        let reply = server.send(call(Method::PATCH, &path).body("application/merge-patch+json", body.to_owned())).await;
+        if reply.status == StatusCode::OK { "changed".to_owned() } else { reply.problem() }
+    };
+    let stage = "/v1/rooms/standup/views/stage";
+    assert!(server.send(call(Method::PUT, stage).json(r#"{"layout": {"type": "speaker"}}"#)).await.status.is_success());
+    let overloaded =
+        |refusal| server._media.directory.load().set(Status { refusal, retry_after: Duration::from_secs(7), ..Status::default() });
+    let refusal = Some(Refusal::Processor { used: 0.97, most: 0.85 });
+    overloaded(refusal);
+    for body in [r#"{"layout": {"type": "speaker"}}"#, r#"{"canvas": {"width": 640, "height": 360}}"#] {
+        assert_eq!(patch(body).await, "overloaded", "{body}");
+    }
+    for body in ["{}", r#"{"layout": null}"#, r#"{"view": "stage"}"#, r#"{"view": "main"}"#] {
+        assert_eq!(patch(body).await, "changed", "{body}");
+    }
+    overloaded(None);
+    assert_eq!(patch(r#"{"layout": {"type": "speaker"}}"#).await, "changed");
+    overloaded(refusal);
+    for body in
+        [r#"{"layout": {"type": "grid"}}"#, r#"{"canvas": {"width": 640, "height": 360}}"#, r#"{"layout": null}"#, r#"{"canvas": null}"#]
+    {
+        assert_eq!(patch(body).await, "changed", "{body}");
+    }
+    assert_eq!(patch(r#"{"layout": {"type": "grid"}}"#).await, "overloaded", "it is as it is watched again");
 }
 
 async fn fetch_media(server: &Server, path: &str, shown: &Value) {

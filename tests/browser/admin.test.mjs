@@ -203,6 +203,30 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await inForce();
     });
 
+    test('a picture goes into the region that it was picked for, whichever is shown when it has been read', async () => {
+      await page.evaluate(() => {
+        const read = FileReader.prototype.readAsDataURL;
+        FileReader.prototype.readAsDataURL = function held(file) {
+          FileReader.prototype.readAsDataURL = read;
+          window.letRead = () => read.call(this, file);
+        };
+      });
+      const seats = () => page.$$eval('.region-seat', (all) => all.map((seat) => seat.textContent));
+      await choose('.custom-tools select', 'Two beside each other');
+      await page.focus('.region:nth-child(2)');
+      await choose('#region-seat', 'image');
+      await (await page.$('#region-picture')).uploadFile(join(artifacts, 'red.png'));
+      await until('it is being read', () => page.evaluate(() => window.letRead !== undefined));
+      await page.focus('.region:nth-child(1)');
+      await choose('#region-z', '5');
+      await page.evaluate(() => window.letRead());
+      await until('the second has it', async () => (await seats())[1] === 'a picture');
+      assert.notEqual((await seats())[0], 'a picture');
+      assert.equal(await page.$eval('.region:nth-child(1)', (element) => element.style.zIndex), '6', 'and the first what was done about it meanwhile');
+      await press('.layout-pane .primary');
+      await inForce();
+    });
+
     test('a text is laid over the picture, is composed, and taken away', async () => {
       await choose('#layout-type', 'auto');
       await press('.layout-pane .primary');

@@ -96,6 +96,37 @@ for (const [name, key, away, codec] of SERVERS) {
       await until('its picture', async () => (await playing()).width === 1280, 25_000, JSON.stringify);
     });
 
+    test('it is followed beyond what there was when it was opened', async () => {
+      const opened = (await api('GET', `/v1/recordings/${id}`)).duration_ms / 1000;
+      await page.$eval('video', (video) => { video.muted = true; return video.play(); });
+      await until('it goes on', async () => (await playing()).at > opened + 3, 40_000, JSON.stringify);
+      assert.equal((await playing()).fault, null);
+    });
+
+    test('it is fetched once, whatever becomes of it before it has come', async () => {
+      await page.evaluate(() => {
+        const fetch = window.fetch;
+        window.fetched = 0;
+        const held = new Promise((resolve) => { window.letGo = resolve; });
+        window.fetch = async (path, options) => {
+          if (!String(path).includes('/media')) return fetch(path, options);
+          window.fetched += 1;
+          await held;
+          return fetch(path, options);
+        };
+        window.location.hash = '#/';
+      });
+      await press(await until('the list', async () => (await page.$(`[data-id=${id}] a`)) && `[data-id=${id}] a`));
+      await until('it is asked for', () => page.evaluate(() => window.fetched === 1));
+      for (const [act, state] of [['pause', 'paused'], ['resume', 'active']]) {
+        await api('POST', `/v1/recordings/${id}/${act}`, {});
+        await until(state, () => page.$(`.head [data-state=${state}]`));
+      }
+      assert.equal(await page.evaluate(() => window.fetched), 1);
+      await page.evaluate(() => window.letGo());
+      await until('its picture', async () => (await playing()).width === 1280, 25_000, JSON.stringify);
+    });
+
     test('it is stopped from the page, and plays with sound, picture and its whole length', async () => {
       await new Promise((resolve) => setTimeout(resolve, 2500));
       await press('[data-act=stop]');

@@ -8,6 +8,7 @@ mod egress;
 mod faults;
 mod guest;
 mod links;
+mod lips;
 mod long;
 mod network;
 mod overload;

@@ -60,7 +60,7 @@ export class LayoutPane {
     this.editor = new Editor({ changed: (regions) => this.edit({ regions }), selected: (index) => this.#select(index) });
     this.planned = el('div', { class: 'planned', 'aria-hidden': 'true' });
     stage.append(this.planned, this.editor.element);
-    this.region = new RegionForm((region) => this.edit({ regions: this.#regions().map((old, at) => (at === this.#index ? region : old)) }));
+    this.region = new RegionForm((before, region) => this.#replace(before, region));
     this.type = el('select', { id: 'layout-type', onchange: () => this.#turn(this.type.value) }, ...TYPES.map(([value, text]) => el('option', { value }, text)));
     this.fields = el('div', { class: 'fields' });
     this.custom = this.#customTools();
@@ -150,6 +150,12 @@ export class LayoutPane {
 
   #regions() {
     return this.#draft.regions ?? [];
+  }
+
+  #replace(before, region) {
+    const regions = this.#regions();
+    if (!regions.includes(before)) return toast('This region was changed meanwhile. Choose its picture again.', 'bad');
+    this.edit({ regions: regions.map((old) => (old === before ? region : old)) });
   }
 
   #turn(type) {

@@ -24,7 +24,7 @@ const NAMED = { participant: 'Whose', role: 'Whose', image: 'Name of a stored on
 export class RegionForm {
   #region = null;
 
-  /** @param {(region: any) => void} changed */
+  /** @param {(before: any, region: any) => void} changed - the region that was shown, and what it is now */
   constructor(changed) {
     this.changed = changed;
     const tell = () => this.#tell().catch((error) => toast(error.message, 'bad'));
@@ -103,8 +103,14 @@ export class RegionForm {
 
   async #tell() {
     this.#named();
+    // While a file is read another region may come to be shown.
+    const [before, region] = [this.#region, this.#typed()];
     const seat = await this.#chosen();
-    if (!seat) return;
+    if (seat) this.changed(before, { ...region, seat });
+  }
+
+  /** What the fields say, but for the seat. */
+  #typed() {
     const was = box(this.#region);
     const to = {};
     for (const key of ['x', 'y', 'width', 'height']) {
@@ -113,9 +119,9 @@ export class RegionForm {
       to[key] = Math.abs(typed - was[key]) < 1e-5 ? was[key] : typed;
     }
     const { id: _, fit: __, ...rest } = this.#region;
-    const region = { ...rest, z: Number(this.z.value), tiles: Number(this.tiles.value), min_fps: Number(this.min_fps.value), seat };
+    const region = { ...rest, z: Number(this.z.value), tiles: Number(this.tiles.value), min_fps: Number(this.min_fps.value) };
     if (this.id.value) region.id = this.id.value;
     if (this.fit.value) region.fit = this.fit.value;
-    this.changed(placed(region, to));
+    return placed(region, to);
   }
 }

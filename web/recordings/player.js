@@ -93,12 +93,20 @@ export class Player {
     ];
     this.status.replaceChildren(tag(recording), ...actions(recording, () => this.refresh()), ...(isOver(state) ? over : []));
     this.video.hidden = recording.tracks === 'each';
-    if (state !== 'starting' && !this.video.src && !this.video.hidden) this.#play(recording);
+    if (state !== 'starting' && !this.video.src && !this.#source && !this.video.hidden) this.#play(recording);
   }
 
   #play(recording) {
     if (plain(recording, credentials.get() !== '')) this.video.src = `/v1/recordings/${this.#id}/media`;
-    else this.#source = new Source(this.video, recording, (error) => { this.fault.textContent = error.message; });
+    else this.#source = new Source(this.video, recording, (error) => this.#fail(error));
+  }
+
+  /** What could not be fetched at all is tried again in the next state. */
+  #fail(error) {
+    this.fault.textContent = error.message;
+    if (this.video.src) return;
+    this.#source.close();
+    this.#source = null;
   }
 
   #timeline(timeline) {

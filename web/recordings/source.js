@@ -1,7 +1,7 @@
 /**
  * Plays a recording with credentials, which a media element cannot send: its fragments are fetched around the place that is
  * played, by the playlist's ranges. It also follows a recording that still runs. What a browser plays out of files alone, as Chromium
- * does VP8 in MP4, is fetched as a whole, as far as it has come.
+ * does VP8 in MP4, is fetched as far as it has come, and what was added to it where that ends.
  *
  * @module
  */
@@ -19,8 +19,8 @@ const CODECS = { h264: 'avc1.42e01f', vp8: 'vp08.00.10.08' };
 /** @param {{codec: string} | null | undefined} pictures */
 const mime = (pictures) => `video/mp4; codecs="${[CODECS[pictures?.codec], 'opus'].filter(Boolean).join()}"`;
 
-/** Whether a media element may fetch this by itself. @param {{state: string, video?: {codec: string} | null}} recording @param {boolean} signedIn */
-export const plain = ({ state, video }, signedIn) => !signedIn && (isOver(state) || !MediaSource.isTypeSupported(mime(video)));
+/** Whether a media element may fetch this by itself. @param {{state: string}} recording @param {boolean} signedIn */
+export const plain = ({ state }, signedIn) => !signedIn && isOver(state);
 
 export class Source {
   #video;
@@ -30,22 +30,24 @@ export class Source {
   #media = new MediaSource();
   #buffer = null;
   #list = { head: null, segments: [], ended: false };
+  /** What was fetched of a file that is played as such. */
+  #parts = [];
   #end = new AbortController();
   #busy = false;
   #timer = 0;
 
   /**
    * @param {HTMLVideoElement} video
-   * @param {{id: string, video?: {codec: string} | null}} recording
+   * @param {{id: string, state: string, video?: {codec: string} | null}} recording
    * @param {(error: Error) => void} fault
    */
-  constructor(video, { id, video: pictures }, fault) {
+  constructor(video, { id, state, video: pictures }, fault) {
     this.#video = video;
     this.#path = `/v1/recordings/${id}`;
     this.#mime = mime(pictures);
     this.#fault = fault;
     if (!MediaSource.isTypeSupported(this.#mime)) {
-      this.#run(() => this.#whole());
+      this.#run(() => this.#whole(isOver(state)));
       return;
     }
     this.#media.addEventListener('sourceopen', () => this.#run(() => this.#open()), { once: true });
@@ -74,8 +76,39 @@ export class Source {
     }
   }
 
-  async #whole() {
-    this.#video.src = URL.createObjectURL(await (await this.#get('media')).blob());
+  /** @param {boolean} over - nothing is added to it any more */
+  async #whole(over) {
+    if (over) {
+      this.#video.src = URL.createObjectURL(await (await this.#get('media')).blob());
+      return;
+    }
+    await this.#grow();
+    // Another file means a moment without a picture: only where the one there is does not suffice.
+    const atEnd = () => this.#run(async () => { if (this.#isAtEnd) await this.#grow(); });
+    for (const event of ['ended', 'play', 'seeked']) this.#video.addEventListener(event, atEnd, { signal: this.#end.signal });
+    this.#timer = setInterval(() => (this.#video.ended ? atEnd() : undefined), AGAIN_MS);
+  }
+
+  get #isAtEnd() {
+    const { currentTime, duration, ended } = this.#video;
+    return ended || duration - currentTime < 1;
+  }
+
+  /** Fetches what was added, and goes on where it stood. */
+  async #grow() {
+    this.#list = playlist(await (await this.#get('playlist.m3u8')).text());
+    const held = this.#parts.reduce((sum, part) => sum + part.size, 0);
+    const last = this.#list.segments.at(-1) ?? this.#list.head;
+    if (this.#list.ended) clearInterval(this.#timer);
+    if (!last || last.first + last.length <= held) return;
+    const range = { Range: `bytes=${held}-${last.first + last.length - 1}` };
+    this.#parts.push(await (await this.#get('media?form=fragmented', range)).blob());
+    const [{ src, currentTime, paused, ended }, url] = [this.#video, URL.createObjectURL(new Blob(this.#parts))];
+    this.#video.src = url;
+    URL.revokeObjectURL(src);
+    if (currentTime === 0 && paused) return;
+    this.#video.currentTime = currentTime;
+    if (!paused || ended) await this.#video.play().catch(() => {});
   }
 
   async #open() {
