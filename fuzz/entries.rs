@@ -19,6 +19,14 @@ pub const ALL: &[Entry] = &[
     ("channel", channel),
     ("matroska", matroska),
     ("mp4", mp4),
+    ("offer", offer),
+    ("fragment", fragment),
+    ("datagram", datagram),
+    ("header", header),
+    ("address", address),
+    ("convert", convert),
+    ("picture", picture),
+    ("journal", journal),
 ];
 
 /// What the decoders are allowed here: small, so that a refusal is soon seen and a picture cheap.
@@ -53,6 +61,8 @@ fn coded_video(codec: VideoCodec, data: &[u8]) {
         let header = gate::inspect(codec, unit, LIMITS);
         if let Some(size) = header.as_ref().ok().and_then(|header| header.size) {
             assert!(within_limits(size), "the gate let {size} pass");
+            // What is recorded as it came, from a keyframe on.
+            let _ = mixdown::record::mp4::entry::of_keyframe(codec, unit);
         }
         if let Ok(Some(picture)) = decoder.decode(unit, &mut pool) {
             assert!(header.is_ok(), "decoded what the gate refuses: {header:?}");
@@ -87,13 +97,19 @@ fn coded_audio(codec: AudioCodec, data: &[u8]) {
 
 /// A request's body: read strictly, and where it is a layout applied to a room.
 fn json(data: &[u8]) {
-    use mixdown_layouts::{Cast, Layout, Person, PersonId};
+    use mixdown_layouts::Layout;
     let Ok(value) = mixdown::api::json::parse(data) else { return };
     let text = value.to_string();
     assert_eq!(mixdown::api::json::parse(text.as_bytes()).ok(), Some(value.clone()), "does not survive writing and reading");
     let Ok(layout) = serde_json::from_value::<Layout>(value) else { return };
     let written = serde_json::to_value(&layout).ok().and_then(|value| serde_json::from_value::<Layout>(value).ok());
     assert_eq!(written.as_ref(), Some(&layout), "does not survive writing and reading");
+    arrange(&layout);
+}
+
+/// Applies a layout to rooms of several sizes; one without faults is also drawn up.
+fn arrange(layout: &mixdown_layouts::Layout) {
+    use mixdown_layouts::{Cast, Person, PersonId};
     let faultless = layout.faults().is_empty();
     let canvas = Size::new(640, 360);
     for count in [0, 1, 5, 17] {
@@ -112,7 +128,7 @@ fn json(data: &[u8]) {
         let cast =
             Cast { people: (0..count).map(person).collect(), active_speaker: (count > 0).then_some(PersonId(0)), previous_speaker: None };
         if faultless {
-            mixdown_layouts::preview::preview(&layout, &cast, canvas, 30, [0; 3]);
+            mixdown_layouts::preview::preview(layout, &cast, canvas, 30, [0; 3]);
         }
         for tile in &layout.arrange(&cast, canvas, [0; 3]).tiles {
             let rect = tile.rect;
@@ -191,5 +207,195 @@ fn mp4(data: &[u8]) {
     if progressive::rewrite(whole, std::time::UNIX_EPOCH, &mut append).is_ok() {
         let begin = scan::fragments(rewritten.as_slice()).map(|begin| begin as usize);
         assert_eq!(begin.ok().and_then(|begin| rewritten.get(begin..)), Some(whole), "the film is in what was written anew");
+    }
+}
+
+/// An offer as browsers make it.
+const OFFER: &str = include_str!("corpus/offer/browser");
+
+/// A connection as a server has it, whose client is yet to come.
+fn peer(kind: mixdown::peer::types::Kind, offer: &str) -> Option<(mixdown::peer::Peer, String)> {
+    use mixdown::peer::types::{Config, Transport};
+    let config = Config {
+        ice_lite: true,
+        candidates: vec![(Transport::Udp, server(), server())],
+        video_codecs: vec![VideoCodec::H264, VideoCodec::Vp8],
+        audio_codecs: vec![AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma],
+        limits: LIMITS,
+        connect_deadline: std::time::Duration::from_secs(15),
+        initial_bitrate_bps: 1_000_000,
+        max_bitrate_bps: 4_000_000,
+    };
+    let (peer, answer) = mixdown::peer::Peer::accept(&config, kind, offer, mixdown::runtime::clock::now()).ok()?;
+    Some((peer, answer.sdp))
+}
+
+fn server() -> std::net::SocketAddr {
+    ([192, 0, 3, 1], 3478).into()
+}
+
+/// An offer, from its text to the stack and its answer, as the first one of a session and as a later one.
+fn offer(data: &[u8]) {
+    use mixdown::peer::{offer, types::Kind};
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(read) = offer::parse(text) else { return };
+    let canonical = read.render();
+    assert_eq!(offer::parse(&canonical).map(|again| again.render()).as_deref(), Ok(canonical.as_str()), "reads otherwise the second time");
+    let kinds = [Kind::Participant, Kind::Publisher, Kind::Viewer];
+    let lines = |sdp: &str| sdp.lines().filter(|line| line.starts_with("m=")).count();
+    if let Some((_, answer)) = kinds.get(data.len() % 3).and_then(|kind| peer(*kind, text)) {
+        assert_eq!(lines(&answer), lines(text), "an answer has the m-lines of its offer");
+    }
+    if let Some((mut peer, _)) = peer(Kind::Participant, OFFER)
+        && let Ok(answer) = peer.offer(text, mixdown::runtime::clock::now())
+    {
+        assert_eq!(lines(&answer.sdp), lines(text), "an answer has the m-lines of its offer");
+    }
+}
+
+/// Trickled candidates and ICE restarts.
+fn fragment(data: &[u8]) {
+    use mixdown::peer::{fragment, types::Kind};
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(read) = fragment::parse(text) else { return };
+    for candidate in read.candidates {
+        let again = candidate.text.strip_prefix("candidate:").and_then(fragment::candidate);
+        assert_eq!(again.as_ref(), Some(&candidate), "reads otherwise the second time");
+        let (address, ip) = (candidate.address, candidate.address.ip());
+        assert!(!fragment::may_check(address, &[address]), "the server checks itself");
+        assert!(!fragment::may_check(address, &[server()]) || fragment::is_global(ip), "{ip} is reached from outside");
+    }
+    if let Some((mut peer, _)) = peer(Kind::Participant, OFFER) {
+        let _ = peer.trickle(text, mixdown::runtime::clock::now());
+    }
+}
+
+/// A stranger's datagram, at a server that knows nobody and at a connection that waits for its client: never answered.
+fn datagram(data: &[u8]) {
+    use mixdown::net::{Limits, hub};
+    use mixdown::peer::types::{Datagram, Event, Kind, Output, Transport};
+    use mixdown::peer::{Peer, stun};
+    use std::cell::RefCell;
+    thread_local! {
+        // Strangers change nothing: what one left here would be found by the next.
+        static WAITING: RefCell<(hub::Hub, Peer)> = RefCell::new((hub::Hub::new(Limits::default()), match peer(Kind::Participant, OFFER) {
+            Some((peer, _)) => peer,
+            None => panic!("no connection"),
+        }));
+    }
+    if let Some(message) = stun::parse(data) {
+        assert_eq!(stun::kind(data), Some(stun::Kind::Stun));
+        assert!(!message.verify("a password that nobody used"), "verified by a password that it was not made with");
+    }
+    let now = mixdown::runtime::clock::now();
+    let source = ([192, 0, 3, 7], 7777).into();
+    let datagram = Datagram { transport: Transport::Udp, source, destination: server(), contents: data };
+    WAITING.with_borrow_mut(|(hub, peer)| {
+        hub.handle_datagram(now, &datagram);
+        assert!(matches!(hub.poll_output(), hub::Output::Timeout(None)), "a stranger is answered, or remembered");
+        peer.handle_datagram(&datagram, now);
+        loop {
+            match peer.poll_output() {
+                Output::Transmit(_) => panic!("a stranger is answered"),
+                Output::Event(event) => assert!(!matches!(event, Event::Closed(_)), "a stranger ends the call"),
+                Output::Timeout(_) => break,
+            }
+        }
+    });
+}
+
+/// What a request says beside its body: credentials, a range, a page of a list.
+fn header(data: &[u8]) {
+    use mixdown::api::{auth::Keys, page::Paging, recorded::range};
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let secret = ("MIXDOWN_AUTH_KEYS".to_owned(), "main:a secret of at least thirty-two bytes".to_owned());
+    let Ok(config) = mixdown::config::parse("", &[secret]) else { panic!("no keys") };
+    let keys = Keys::new(&config.auth);
+    let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
+    if let Ok(claims) = keys.verify(text.trim(), now) {
+        // The one that was signed, in `corpus/header/token`.
+        assert_eq!((claims.iss.as_str(), claims.sub.as_str(), claims.exp), ("main", "ann", 1_800_000_600), "a forged token");
+    }
+    for length in [0, 1, 1_000_000] {
+        if let Ok(Some((first, end))) = range(text, length) {
+            assert!(first < end && end <= length, "{first} to {end} of {length} bytes");
+        }
+    }
+    let paging = serde_json::from_value::<Paging>(serde_json::json!({"limit": "3", "cursor": text}));
+    let page = paging.ok().and_then(|paging| paging.page("list", (0..9).collect(), u8::to_string).ok());
+    assert!(page.is_none_or(|page| page.items.len() <= 3), "more than was asked for");
+}
+
+/// Addresses that somebody names for this server to ask, and requests of an ffmpeg to its proxy.
+fn address(data: &[u8]) {
+    use mixdown::address::{Url, check, check_rtmp, reach};
+    use mixdown::ingress::{Settings, relay::Request, source::Target};
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let outside = |host: &str| host.trim_matches(['[', ']']).parse().is_ok_and(|ip| !reach(ip).is_allowed(false));
+    if let Ok(url) = check(text, false) {
+        assert!(url.scheme() == "https" && url.username().is_empty() && !url.host_str().is_some_and(outside), "{url} leads inside");
+    }
+    if let Ok(rtmp) = check_rtmp(text, false) {
+        assert!(!outside(&rtmp.host), "{} leads inside", rtmp.host);
+        assert!(!rtmp.path.contains(char::is_whitespace), "{:?} would be more than one argument", rtmp.path);
+    }
+    let _ = (check(text, true), check_rtmp(text, true));
+    if let Ok(target) = Target::parse(&Settings::default(), text) {
+        let shown = Url::parse(&target.shown());
+        assert!(shown.is_ok_and(|url| !url.host_str().is_some_and(outside) && url.query().is_none()), "{} leads inside", target.shown());
+    }
+    if let Some(request) = Request::parse(data) {
+        let head = request.forward.unwrap_or_default();
+        let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        assert!(!line.contains(&b'\n') && !request.host.is_empty(), "more than one request line");
+    }
+}
+
+/// Layouts of other systems. What is taken is without fault.
+fn convert(data: &[u8]) {
+    use mixdown_layouts::convert::{System, convert};
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for system in [System::Twilio, System::Vonage, System::FreeSwitch] {
+        for converted in convert(system, text).into_iter().flatten() {
+            assert!(converted.layout.faults().is_empty(), "{system:?}: {:?}", converted.layout.faults());
+            arrange(&converted.layout);
+        }
+    }
+}
+
+/// A picture for a layout or a room: bytes of a file, or a `data:` URI.
+fn picture(data: &[u8]) {
+    use mixdown_layouts::image::{Artwork, Image, MAX_SIDE};
+    if let Ok(frame) = mixdown_layouts::draw::rgb::decode(data, [16, 16, 20]) {
+        assert!(frame.size().width.max(frame.size().height) <= MAX_SIDE, "{}", frame.size());
+    }
+    let text = std::str::from_utf8(data).ok();
+    let named = text.map(Image::named);
+    let by_name = named.as_ref().and_then(|image| image.load().ok());
+    for art in Artwork::decode(data).iter().chain(by_name) {
+        assert!(art.size.width.max(art.size.height) <= MAX_SIDE && art.pixels.len() == 4 * art.size.pixels(), "{}", art.size);
+        assert!(art.pixels.chunks_exact(4).all(|rgba| rgba.iter().all(|part| *part <= rgba[3])), "brighter than it is opaque");
+    }
+}
+
+/// What a dead process has left on the disk: journals and manifests, half written.
+fn journal(data: &[u8]) {
+    use mixdown::record::{manifest::Manifest, timeline};
+    use mixdown::webhooks::journal;
+    const FILM_MS: u64 = 60_000;
+    let (lines, broken) = timeline::read(data);
+    assert!(lines.len() + broken <= data.split(|byte| *byte == b'\n').count(), "more lines than there are");
+    let written: Vec<u8> = lines.iter().flat_map(timeline::write).collect();
+    assert_eq!(timeline::read(&written).0.len(), lines.len(), "does not survive writing and reading");
+    let timeline = timeline::Timeline::new(lines, FILM_MS);
+    let turns = &timeline.turns;
+    assert!(turns.iter().all(|turn| turn.from_ms <= turn.to_ms && turn.to_ms <= FILM_MS), "{turns:?}");
+    assert!(turns.windows(2).all(|pair| pair[0].to_ms <= pair[1].from_ms), "{turns:?}");
+    assert!(timeline.chapters().starts_with("WEBVTT"));
+    let (records, _) = journal::read(data);
+    assert_eq!(journal::read(&journal::write(&records)), (records, 0), "does not survive writing and reading");
+    if let Ok(manifest) = serde_json::from_slice::<Manifest>(data) {
+        let _ = (manifest.started(), manifest.ended(), manifest.bytes());
+        assert!(serde_json::from_slice::<Manifest>(&manifest.json()).is_ok(), "does not survive writing and reading");
     }
 }

@@ -3,10 +3,13 @@
 
 Coded media are lists of units, each with its length in front (16 bits, big-endian), so that one input can be a whole stream.
 """
+import base64
+import hmac
 import json
 import re
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
@@ -422,6 +425,112 @@ def datagrams() -> None:
         write("datagram", name, data)
 
 
+def token(secret: str = "a secret of at least thirty-two bytes", algorithm: str = "HS256", **claims) -> str:
+    text = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    head = text(json.dumps({"alg": algorithm, "typ": "JWT"}).encode())
+    body = text(json.dumps({"iss": "main", "sub": "ann", "exp": 1_800_000_600, "mixdown": {"room": "standup", "join": True}} | claims).encode())
+    return f"{head}.{body}.{text(hmac.digest(secret.encode(), f'{head}.{body}'.encode(), 'sha256')) if algorithm == 'HS256' else ''}"
+
+
+def requests() -> None:
+    write("header", "token", token())
+    write("header", "token_of_another_secret", token(secret="another secret of thirty-two bytes"))
+    write("header", "token_that_is_over", token(exp=1))
+    write("header", "token_without_grants", token(mixdown=None))
+    write("header", "token_of_no_algorithm", token(algorithm="none"))
+    write("header", "token_of_nobody", token(iss="../../etc/passwd"))
+    write("header", "token_of_odd_types", token(exp="soon", sub=7))
+    write("header", "token_of_two_parts", token().rsplit(".", 1)[0])
+    for name, text in {"range": "bytes=0-99", "range_from": "bytes=90-", "range_of_the_end": "bytes=-10", "range_none": "bytes=-",
+                       "range_beyond": "bytes=18446744073709551615-18446744073709551615", "ranges": "bytes=0-1,3-4", "lines": "lines=1-2",
+                       "cursor": "bGlzdAoyCjM", "cursor_of_another_list": "b3RoZXIKMgoz", "cursor_broken": "bGlzdAoy===="}.items():
+        write("header", name, text)
+
+    for name, text in {
+        "https": "https://hooks.example.org/in?room=a", "loopback": "https://127.0.0.1/", "decimal": "https://2130706433/", "octal": "https://0177.0.0.1/",
+        "short": "https://127.1/", "mapped": "https://[::ffff:127.0.0.1]/", "nat64": "https://[64:ff9b::7f00:1]/", "six_to_four": "https://[2002:7f00:1::]/",
+        "metadata": "https://169.254.169.254/latest/meta-data/", "localhost": "https://localhost./", "name_and_password": "https://a:b@example.org/",
+        "port": "https://example.org:22/", "homograph": "https://ex\u0430mple.org/", "fragment": "https://example.org/#a", "file": "file:///etc/passwd",
+        "gopher": "gopher://example.org:70/", "rtmp": "rtmp://live.example.org/app/key?a=b", "rtmps": "rtmps://live.example.org:443/app/key",
+        "rtmp_with_a_space": "rtmp://live.example.org/app/key live=1", "rtmp_inside": "rtmp://[::1]:1935/app/key", "rtsp": "rtsp://camera.example.org/1",
+        "rtsp_inside": "rtsp://10.0.0.1/1", "playlist": "https://example.org/a.m3u8", "control_characters": "https://exa\tmple.org/\r\nHost: x",
+        "connect": "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        "get": "GET http://u:p@[2001:db8::1]:8000/a?b=c HTTP/1.1\r\nHost: x\r\nProxy-Connection: y\r\nRange: bytes=0-\r\n\r\n",
+        "get_without_a_path": "GET http://example.org?a HTTP/1.0\r\n\r\n", "get_split": "GET http://example.org/\nX: y HTTP/1.1\r\n\r\n",
+    }.items():
+        write("address", name, text)
+
+
+def layouts() -> None:
+    twilio = {"resolution": "1280x720", "video_layout": {
+        "main": {"z_pos": 1, "video_sources": ["screen"]},
+        "row": {"z_pos": 2, "x_pos": 10, "y_pos": 530, "width": 1260, "height": 160, "max_rows": 1, "max_columns": 5, "reuse": "none", "video_sources": ["*"]}}}
+    write("convert", "twilio", json.dumps(twilio))
+    write("convert", "twilio_zero", json.dumps({"resolution": "0x0", "video_layout": {"a": {"width": 0, "height": -1, "max_rows": 4294967296, "video_sources": ["*"]}}}))
+    write("convert", "vonage", json.dumps({"type": "bestFit", "screenshareType": "verticalPresentation"}))
+    write("convert", "vonage_custom", json.dumps({"type": "custom", "stylesheet": "stream {}"}))
+    image = '<image x="0" y="0" scale="360" floor="true" reservation_id="a" overlap="true" zoom="true" hscale="180"/>'
+    write("convert", "freeswitch", f'<configuration><!-- <layout name="no"> --><layouts><layout name="1x1" auto-3d-position="true">{image}</layout>'
+          f'<layout name="2"><image x="0" y="90" scale="180"/><image x="180" y="90" scale="180"/></layout></layouts>'
+          '<groups><group name="grid"><layout>1x1</layout><layout>2</layout></group></groups></configuration>')
+    write("convert", "freeswitch_numbers", '<layout name="&#x1F600;&amp;"><image x="-1" y="99999999999" scale="0"/></layout>')
+    write("convert", "freeswitch_deep", "<a>" * 500)
+    write("convert", "freeswitch_entities", '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]><layout name="&c;"/>')
+    write("convert", "freeswitch_torn", '<layouts><layout name="a"><image x="0')
+
+
+def png(width: int, height: int, rows: bytes, colour: int = 6, *more: bytes) -> bytes:
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(more) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+
+
+def pictures() -> None:
+    small = png(3, 2, (b"\0" + bytes.fromhex("ff000080 00ff00ff 0000ff00".replace(" ", ""))) * 2)
+    source = ["-f", "lavfi", "-i", "testsrc2=s=18x10:r=1:d=1", "-frames:v", "1"]
+    jpeg = ffmpeg(*source, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-f", "mjpeg")
+    exif = bytes.fromhex("ffe1002245786966000049492a000800000001001201030001000000") + b"\6\0\0\0" + b"\0\0\0\0"
+    write("picture", "png", small)
+    write("picture", "png_of_one_pixel", png(1, 1, b"\0\0", 0))
+    write("picture", "png_claims_30000", png(30000, 30000, b"\0" * 64))
+    write("picture", "png_bomb", png(4096, 4096, b"\0" * (4 * 4096 * 64)))
+    write("picture", "png_torn", small[:-20])
+    write("picture", "png_of_no_size", png(0, 0, b""))
+    write("picture", "jpeg", jpeg)
+    write("picture", "jpeg_turned", jpeg[:2] + exif + jpeg[2:])
+    write("picture", "webp", ffmpeg(*source, "-c:v", "libwebp", "-f", "webp"))
+    write("picture", "gif", ffmpeg(*source, "-f", "gif"))
+    write("picture", "svg", '<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>')
+    write("picture", "data", "data:image/png;base64," + base64.b64encode(small).decode())
+    write("picture", "data_of_no_base64", "data:image/png;base64,????")
+    write("picture", "address", "https://example.org/a.png")
+    write("picture", "empty", b"")
+
+
+def journals() -> None:
+    ann, bob = "pt_" + "a" * 32, "pt_" + "b" * 32
+    line = lambda at, **event: json.dumps({"at_ms": at, "wall": "2026-01-01T12:00:00Z"} | event) + "\n"
+    meeting = [line(0, type="started"), line(10, type="joined", participant=ann, name="Ann <b>"), line(500, type="speaker", participant=ann),
+               line(4000, type="chat", participant=None, name="Bob", text="--> hello"), line(8000, type="speaker", participant=bob),
+               line(9000, type="paused", mode="cut"), line(9500, type="resumed"), line(10000, type="gap", track="video", from_ms=9000, to_ms=10000, lost=25),
+               line(11000, type="left", participant=bob), line(12000, type="speaker", participant=None)]
+    write("journal", "timeline", "".join(meeting))
+    write("journal", "timeline_torn", "".join(meeting)[:-30])
+    write("journal", "timeline_backwards", "".join(reversed(meeting)))
+    write("journal", "timeline_of_other_times", "".join(meeting).replace("8000", "18446744073709551615"))
+    message = {"id": "msg_" + "0" * 32, "type": "chat.message", "room": "standup", "at_ms": 1_800_000_000_000, "body": '{"a":"b"}'}
+    outbox = json.dumps({"queued": {"message": message, "endpoints": ["crm", "log"]}}) + "\n" + json.dumps({"settled": {"message": message["id"], "endpoint": "crm"}}) + "\n"
+    write("journal", "outbox", outbox)
+    write("journal", "outbox_torn", outbox[:-9])
+    manifest = {"version": 1, "id": "rec_" + "c" * 32, "room": "standup", "view": "main", "state": "complete", "reason": "requested", "form": "progressive",
+                "started_at": "2026-01-01T12:00:00Z", "ended_at": "2026-01-01T12:00:09.5Z", "duration_ms": 9500, "video": {"codec": "h264", "width": 1280, "height": 720},
+                "pictures": 285, "packets": 475, "lost_pictures": 0, "lost_packets": 0, "encryption": None,
+                "files": [{"name": "media.mp4", "bytes": 18446744073709551615, "sha256": "0" * 64}, {"name": "../x", "bytes": 1, "sha256": ""}]}
+    write("journal", "manifest", json.dumps(manifest))
+    write("journal", "manifest_of_odd_times", json.dumps(manifest | {"started_at": "9999-99-99T99:99:99Z", "ended_at": "-262144-01-01T00:00:00+99:99"}))
+    write("journal", "not_text", b"\xff\xfe\n{}\n")
+
+
 if __name__ == "__main__":
     h264()
     vp8()
@@ -431,3 +540,7 @@ if __name__ == "__main__":
     datagrams()
     mp4()
     matroska()
+    requests()
+    layouts()
+    pictures()
+    journals()

@@ -151,4 +151,12 @@ replays! {
     hostile_channel_messages_are_refused_or_clean = "channel";
     what_a_hostile_film_makes_ffmpeg_write_is_bounded = "matroska";
     what_is_left_of_a_recording_is_whole_up_to_where_it_is_said_to_be = "mp4";
+    a_hostile_offer_is_refused_or_answered_line_by_line = "offer";
+    a_hostile_fragment_leads_no_check_inside = "fragment";
+    a_stranger_s_datagram_is_neither_answered_nor_remembered = "datagram";
+    hostile_headers_are_refused_and_no_token_is_forged = "header";
+    a_hostile_address_leads_nowhere_inside = "address";
+    a_hostile_layout_of_another_system_is_refused_or_without_fault = "convert";
+    a_hostile_picture_is_refused_or_of_the_size_that_it_says = "picture";
+    half_written_journals_are_read_as_far_as_they_are_whole = "journal";
 }

@@ -53,7 +53,10 @@ export class Devices extends EventTarget {
     this.problem = '';
     const attempts = want.video && want.audio ? [want, { audio: true }, { video: true }] : [want];
     for (const attempt of attempts) {
-      if (await this.#capture(attempt)) break;
+      if (!(await this.#capture(attempt))) continue;
+      // Of two that were asked for, one is there: what was wrong with both is not wrong with it.
+      if (attempt !== want) this.problem = attempt.audio ? NO_CAMERA : NO_MICROPHONE;
+      break;
     }
     await this.#list();
   }
@@ -110,6 +113,9 @@ export class Devices extends EventTarget {
     this.dispatchEvent(new Event('change'));
   }
 }
+
+const NO_CAMERA = 'The camera cannot be used. You are heard, but not seen.';
+const NO_MICROPHONE = 'The microphone cannot be used. You are seen, but not heard.';
 
 const PROBLEMS = {
   NotAllowedError: 'Access to camera and microphone was denied. You can still watch and listen.',

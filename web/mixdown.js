@@ -323,9 +323,9 @@ export class Conference extends Live {
     await this.line.session?.resource('PATCH', { name });
   }
 
-  /** The server's account of this participant: state, tracks, feed, loss, rtt. */
-  describe() {
-    return this.line.session.resource('GET');
+  /** The server's account of this participant: state, tracks, feed, loss, rtt; null without a session. */
+  async describe() {
+    return (await this.line.session?.resource('GET')) ?? null;
   }
 
   /** @protected */

@@ -183,13 +183,20 @@ const percent = (share) => (share === null ? '–' : `${Number((share * 100).toF
 const time = (ms) => (ms === null || ms === undefined ? '–' : `${Math.round(ms)} ms`);
 const picture = (s) => (s.width ? `${s.width}×${s.height}, ${Math.round(s.fps ?? 0)} fps` : '–');
 
-/** How good a connection is, by its worst figure. @param {import('./stats.js').Stats} stats */
-export function quality({ video, audio, rtt_ms }) {
+/**
+ * How good a connection is, by its worst figure. Of a picture that rests few frames are sent however good the link: what
+ * the link is worth says the rate that the server has chosen for it.
+ *
+ * @param {import('./stats.js').Stats} stats
+ * @param {{fps?: number} | null} [feed] - the server's account of what it sends; `fps` 0: stills
+ */
+export function quality({ video, audio, rtt_ms }, feed = null) {
   const loss = Math.max(video?.loss ?? 0, audio?.loss ?? 0);
   const rtt = rtt_ms ?? 0;
+  const fps = feed?.fps ?? 30;
   if (!video && !audio) return { level: 0, text: 'Nothing arrives' };
-  if (loss > 0.08 || rtt > 600 || (video && video.fps < 8)) return { level: 1, text: 'Poor' };
-  if (loss > 0.02 || rtt > 250 || (video && video.fps < 18)) return { level: 2, text: 'Fair' };
+  if (loss > 0.08 || rtt > 600 || fps < 8) return { level: 1, text: 'Poor' };
+  if (loss > 0.02 || rtt > 250 || fps < 15) return { level: 2, text: 'Fair' };
   return { level: 3, text: 'Good' };
 }
 
@@ -200,14 +207,18 @@ export class StatsPane {
   #root = document.getElementById('stats');
   #history = [];
 
-  /** @param {import('./stats.js').Stats | null} stats @param {boolean} visible */
-  show(stats, visible) {
+  /**
+   * @param {import('./stats.js').Stats | null} stats
+   * @param {boolean} visible
+   * @param {{fps?: number} | null} [feed] - the server's account of what it sends
+   */
+  show(stats, visible, feed = null) {
     if (!stats) return;
     this.#history.push((stats.video?.bitrate_bps ?? 0) + (stats.audio?.bitrate_bps ?? 0));
     if (this.#history.length > HISTORY) this.#history.shift();
     if (!visible) return;
     const { video, audio, camera, microphone, screen } = stats;
-    const { level, text } = quality(stats);
+    const { level, text } = quality(stats, feed);
     this.#root.replaceChildren(
       el('div', { class: `quality q${level}` }, el('span', { class: 'bars', 'aria-hidden': 'true' }, el('i'), el('i'), el('i')), el('strong', {}, text)),
       this.#curve(),

@@ -16,6 +16,8 @@ import { announce, fillIcons, prefs, roomFromPath, setIcon, toast, token } from 
 /** A slow camera must not keep the picture of the others waiting. */
 const DEVICES_MS = 900;
 const STATS_MS = 1000;
+/** Every so many of these the server is asked what it sends. */
+const FEED_EVERY = 5;
 /** Speakers are announced when they have held the floor for a while. */
 const SPEAKER_MS = 2500;
 
@@ -32,6 +34,8 @@ class Call {
   #panel = new Panel(() => this.#buttons());
   #recorder = null;
   #sharing = false;
+  #feed = null;
+  #measured = 0;
   #speakerTimer = 0;
   #name;
 
@@ -297,7 +301,12 @@ class Call {
   }
 
   async #measure() {
-    this.#stats.show(await this.#conference.stats(), this.#panel.open === 'stats');
+    const visible = this.#panel.open === 'stats';
+    if (visible && this.#measured % FEED_EVERY === 0) {
+      this.#conference.describe().then((own) => { this.#feed = own?.feed ?? null; }, () => {});
+    }
+    this.#measured = visible ? this.#measured + 1 : 0;
+    this.#stats.show(await this.#conference.stats(), visible, this.#feed);
   }
 
   #sound() {

@@ -218,10 +218,10 @@ fn etag(manifest: &Manifest, name: &str) -> Option<String> {
 
 /// No byte of the range is there.
 #[derive(Debug, PartialEq, Eq)]
-struct Unsatisfiable;
+pub struct Unsatisfiable;
 
 /// The first byte and the one after the last of a `Range` (RFC 9110 §14.2); `None`: to be ignored, for it is none of bytes, or more than one.
-fn range(text: &str, length: u64) -> Result<Option<(u64, u64)>, Unsatisfiable> {
+pub fn range(text: &str, length: u64) -> Result<Option<(u64, u64)>, Unsatisfiable> {
     let Some((first, last)) = text.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else { return Ok(None) };
     let number =
         |text: &str| Some(text).filter(|text| text.bytes().all(|digit| digit.is_ascii_digit())).and_then(|text| text.parse::<u64>().ok());

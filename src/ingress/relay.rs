@@ -108,16 +108,21 @@ async fn connect(request: &Request, private: bool) -> Result<TcpStream, Refused>
 
 /// What the child asks its proxy for.
 #[derive(Debug, PartialEq, Eq)]
-struct Request {
-    host: String,
-    port: u16,
+pub struct Request {
+    pub host: String,
+    pub port: u16,
     /// The head as the server gets it; `None`: a tunnel.
-    forward: Option<Vec<u8>>,
+    pub forward: Option<Vec<u8>>,
 }
 
 impl Request {
-    fn parse(head: &[u8]) -> Option<Self> {
+    /// `None`: it cannot be read, or is for no proxy.
+    pub fn parse(head: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(head).ok()?;
+        // Lines end with CRLF alone: what stands after a bare one would be a line of its own to the server.
+        if text.split("\r\n").any(|line| line.contains(|c: char| c.is_control() && c != '\t')) {
+            return None;
+        }
         let (line, rest) = text.split_once("\r\n")?;
         let mut words = line.split(' ');
         let (method, target, version) = (words.next()?, words.next()?, words.next().filter(|version| version.starts_with("HTTP/1."))?);
@@ -165,9 +170,16 @@ mod tests {
         assert_eq!((plain.host.as_str(), plain.port), ("2001:db8::1", 8000));
         assert_eq!(plain.forward.as_deref(), Some(&b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nRange: bytes=0-\r\n\r\n"[..]));
         assert_eq!(request("GET http://example.org HTTP/1.0\r\n\r\n").unwrap().forward.as_deref(), Some(&b"GET / HTTP/1.0\r\n\r\n"[..]));
-        for bad in
-            ["GET / HTTP/1.1\r\n\r\n", "CONNECT example.org HTTP/1.1\r\n\r\n", "GET http:///x HTTP/1.1\r\n\r\n", "\r\n\r\n", "A B\r\n\r\n"]
-        {
+        for bad in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "CONNECT example.org HTTP/1.1\r\n\r\n",
+            "GET http:///x HTTP/1.1\r\n\r\n",
+            "\r\n\r\n",
+            "A B\r\n\r\n",
+            "GET http://example.org/\nX: y HTTP/1.1\r\n\r\n",
+            "GET http://example.org/ HTTP/1.1\nX: y\r\n\r\n",
+            "GET http://example.org/ HTTP/1.1\r\nA: b\rC: d\r\n\r\n",
+        ] {
             assert_eq!(request(bad), None, "{bad:?}");
         }
     }

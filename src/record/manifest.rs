@@ -202,7 +202,7 @@ impl Manifest {
 
     /// Bytes of all files that are listed.
     pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 }
 

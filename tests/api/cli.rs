@@ -1,7 +1,8 @@
 //! The command line, as a shell sees it.
 
 use crate::world::SECRET;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Output, Stdio};
 
 fn mixdown(args: &[&str]) -> Command {
@@ -73,6 +74,77 @@ fn a_server_measures_its_host_for_estimates_when_it_starts() {
     server.kill().expect("ends");
     server.wait().expect("ended");
     assert!(measured, "nobody has asked for an estimate");
+}
+
+/// One request; what came back, whole.
+fn exchange(address: SocketAddr, line: &str, headers: &[(&str, &str)], body: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connected");
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
+    stream.write_all((head + body).as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    answer
+}
+
+#[test]
+fn logs_tell_neither_session_descriptions_nor_secrets_however_much_they_tell() {
+    const OFFER: &str = include_str!("../../fuzz/corpus/offer/browser");
+    const TRICKLE: &str = "application/trickle-ice-sdpfrag";
+    let keys = format!("main:{SECRET}");
+    let args = ["token", "create", "--room", "standup", "--join", "--subscribe", "--publish", "audio,video", "--identity", "ann"];
+    let token = text(&mixdown(&args).env("MIXDOWN_AUTH_KEYS", &keys).output().expect("runs").stdout).trim().to_owned();
+    for format in ["text", "json"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut server = mixdown(&["serve", "--bind", "127.0.0.1:0", "--port", "0"]);
+        server
+            .current_dir(folder.path())
+            .env("MIXDOWN_AUTH_KEYS", &keys)
+            .env("MIXDOWN_LOG_FILTER", "trace")
+            .env("MIXDOWN_LOG_FORMAT", format);
+        server.env("MIXDOWN_NET_BIND", "127.0.0.1").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut server = server.spawn().expect("runs");
+        let mut log = std::io::BufReader::new(server.stderr.take().expect("piped"));
+        let mut told = String::new();
+        let address = loop {
+            let from = told.len();
+            assert!(log.read_line(&mut told).expect("text") > 0, "it has ended: {told}");
+            let line = &told[from..];
+            if line.contains("listening") {
+                let at = line.find("127.0.0.1:").expect("an address");
+                break line[at..]
+                    .split(|c: char| !c.is_ascii_digit() && !".:".contains(c))
+                    .next()
+                    .and_then(|text| text.parse().ok())
+                    .expect("one");
+            }
+        };
+        let rest = std::thread::spawn(move || {
+            let mut rest = String::new();
+            log.read_to_string(&mut rest).map(|_| rest)
+        });
+        let bearer = format!("Bearer {token}");
+        let with = |kind: &'static str| [("Content-Type", kind), ("Authorization", bearer.as_str()), ("If-Match", "*")];
+        let joined = exchange(address, "POST /v1/rooms/standup/participants?name=Ann", &with("application/sdp"), OFFER);
+        assert!(joined.starts_with("HTTP/1.1 201"), "{joined}");
+        let session = joined.lines().find_map(|line| line.strip_prefix("location: ")).expect("a session").to_owned();
+        let secret = joined.lines().find_map(|line| line.strip_prefix("a=ice-pwd:")).expect("a password").to_owned();
+        let candidate =
+            "a=ice-ufrag:4ZcD\r\na=ice-pwd:2/1muCWoOi3uLifh0NuRHlMZ\r\na=candidate:1 1 udp 2122260223 192.0.2.77 50000 typ host\r\n";
+        assert!(exchange(address, &format!("PATCH {session}"), &with(TRICKLE), candidate).starts_with("HTTP/1.1 20"));
+        exchange(address, &format!("PATCH {session}"), &with("application/sdp"), &OFFER.replace("a=mid:1", "a=mid:0"));
+        exchange(address, "POST /whip/standup", &with("application/sdp"), &OFFER.replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"));
+        exchange(address, "GET /v1/rooms", &[("Authorization", &format!("Bearer {token}x"))], "");
+        exchange(address, &format!("DELETE {session}"), &with("application/sdp"), "");
+        server.kill().expect("ends");
+        server.wait().expect("ended");
+        told += &rest.join().expect("read").expect("text");
+        assert!(told.contains("participant joins"), "{told}");
+        for hidden in [token.as_str(), SECRET, &secret, "2/1muCWoOi3uLifh0NuRHlMZ", "7B:8B:F0:65", "a=ice-", "a=fingerprint", "m=audio"] {
+            let leaks: Vec<&str> = told.lines().filter(|line| line.contains(hidden)).collect();
+            assert!(leaks.is_empty(), "{format}: {hidden} in {leaks:#?}");
+        }
+    }
 }
 
 #[test]

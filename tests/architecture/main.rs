@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test or bench may fail loudly")]
 
 mod catalogue;
+mod operation;
 mod rules;
 mod source;
 

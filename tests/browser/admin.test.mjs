@@ -88,6 +88,18 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await until('events', async () => (await text('.log')).includes('participant.joined'));
     });
 
+    test('whatever can be pressed is in sight, in a narrower window too', async () => {
+      for (const width of [1500, 1280, 1100]) {
+        await page.setViewport({ width, height: 1000 });
+        const cut = await page.$$eval('.card :is(button, input, select)', (all) => all.filter((element) => element.checkVisibility()).filter((element) => {
+          const [own, card] = [element, element.closest('.card')].map((each) => each.getBoundingClientRect());
+          return own.right > card.right + 0.5 || own.left < card.left - 0.5 || own.width < 10;
+        }).map((element) => element.id || element.textContent || element.outerHTML.slice(0, 80)));
+        assert.deepEqual(cut, [], `${width} wide`);
+      }
+      await page.setViewport({ width: 1500, height: 1000 });
+    });
+
     test('the picture is live, the console is nobody in the room, and stills do where live is off', async () => {
       await until('a live picture', () => page.$eval('.stage-frame video', (video) => !video.hidden && video.videoWidth === 1280));
       await page.$eval('.stage-frame video', async (video) => {

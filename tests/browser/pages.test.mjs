@@ -116,6 +116,29 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       assert.ok(tiles.some((tile) => tile.startsWith('Bob')) && tiles.some((tile) => tile.includes('you')), tiles.join());
     });
 
+    test('on a phone everything fits, also while the room is recorded', async () => {
+      const before = page.viewport();
+      for (const width of [390, 344]) {
+        await page.setViewport({ width, height: 760 });
+        const misplaced = () => page.evaluate(() => {
+          document.getElementById('recording').hidden = false;
+          const all = [...document.querySelectorAll('#controls button, .top button, .top select, #frame, #room-name')].filter((element) => element.checkVisibility());
+          const bad = all.filter((element) => {
+            const { left, right, width: wide } = element.getBoundingClientRect();
+            return left < -0.5 || right > innerWidth + 0.5 || wide < 32;
+          });
+          document.getElementById('recording').hidden = true;
+          return bad.map((element) => `${element.id} ${JSON.stringify(element.getBoundingClientRect())}`);
+        });
+        // The picture follows with the next frame.
+        let last;
+        await until(`all fits ${width} pixels`, async () => (last = await misplaced()).length === 0, 3000, () => last.join('; '));
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${width} wide`);
+      }
+      await shoot(page, `pages-phone-${name}`);
+      await page.setViewport(before ?? { width: 800, height: 600 });
+    });
+
     test('one who is muted by a moderator sees it, and speaks again once the moderator takes it back', async () => {
       const on = () => other.$eval('#mic', (button) => button.getAttribute('aria-pressed') === 'true');
       if (!(await on())) await press(other, '#mic');

@@ -49,3 +49,12 @@ test('the worst figure makes the quality', () => {
   assert.equal(quality({ ...good, rtt_ms: 900 }).text, 'Poor');
   assert.equal(quality({ video: null, audio: null, rtt_ms: 20 }).level, 0);
 });
+
+test('a picture that rests is no bad connection, and one that the server had to slow down is', () => {
+  const resting = { video: { loss: 0, fps: 1 }, audio: { loss: 0 }, rtt_ms: 20 };
+  assert.equal(quality(resting).text, 'Good');
+  assert.equal(quality(resting, { fps: 30 }).text, 'Good');
+  assert.equal(quality(resting, {}).text, 'Good', 'one that is forwarded has no rate of its own');
+  assert.equal(quality(resting, { fps: 10 }).text, 'Fair');
+  assert.equal(quality(resting, { fps: 0 }).text, 'Poor');
+});

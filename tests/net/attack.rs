@@ -234,3 +234,79 @@ fn ten_thousand_stream_sources_are_capped() {
     let passed = world.stats(ann).unwrap().received_packets - before;
     assert!(passed <= 40, "{passed} sources reached the stack");
 }
+
+/// A record of DTLS before there are keys.
+fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut record = vec![kind, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, body.len() as u8];
+    record.extend(body);
+    record
+}
+
+/// Alerts, heartbeats, changes of keys and data, all in the clear.
+fn plain_records() -> [Vec<u8>; 5] {
+    [record(21, &[2, 40]), record(21, &[1, 0]), record(24, &[1, 0, 16]), record(20, &[1]), record(23, &[7; 40])]
+}
+
+#[test]
+fn records_in_the_clear_under_the_own_address_neither_stop_a_call_nor_end_one() {
+    for mut world in [World::new(49), World::full_ice(49)] {
+        let ann = world.join(Kind::Publisher, Config::publisher());
+        let own = world.clients[ann].address;
+        while !world.is_up(ann) {
+            plain_records().iter().for_each(|record| world.inject(own, record));
+            world.run(1);
+            assert!(world.elapsed() < std::time::Duration::from_secs(3), "{:?}", world.seen(ann, |seen| seen.closed));
+        }
+        for _ in 0..200 {
+            plain_records().iter().for_each(|record| world.inject(own, record));
+            // A renegotiation, or a client that begins anew without an ICE restart.
+            world.inject(own, &null_hello());
+            world.run(10);
+        }
+        let now = world.now;
+        let packet = Packet { source: Source::Microphone, data: vec![1; 60].into(), rtp_time: 960, level_dbov: None };
+        world.clients[ann].peer.send_audio(now, &packet).unwrap();
+        world.run(100);
+        assert_eq!(world.seen(ann, |seen| (seen.audio.len(), seen.closed)), (1, None));
+    }
+}
+
+#[test]
+fn a_hello_that_cannot_be_met_costs_its_own_sender_alone() {
+    let mut world = World::new(50);
+    let bob = world.joined(Kind::Participant, Config::default());
+    let ann = world.join(Kind::Participant, Config::default());
+    let own = world.clients[ann].address;
+    for _ in 0..16_000 {
+        world.inject(own, &null_hello());
+        world.run(1);
+        if world.is_up(ann) {
+            break;
+        }
+    }
+    let closed = world.seen(ann, |seen| seen.closed).map(|(_, reason)| reason);
+    let told = matches!(closed, Some(CloseReason::DtlsFailed | CloseReason::DtlsTimeout));
+    assert!(world.is_up(ann) || told, "{closed:?}");
+    world.run(2_000);
+    assert!(world.is_up(bob) && world.seen(bob, |seen| seen.closed).is_none());
+}
+
+#[test]
+fn wild_times_and_empty_packets_of_a_legitimate_sender_end_nothing() {
+    let mut world = World::new(51);
+    let ann = world.joined(Kind::Publisher, Config::publisher());
+    let mut rng = StdRng::seed_from_u64(51);
+    for n in 0..300u64 {
+        let now = world.now;
+        let wild = n < 200;
+        let (length, rtp_time) = if wild { (rng.random_range(0..3), rng.random()) } else { (60, n * 960) };
+        let packet = Packet { source: Source::Microphone, data: vec![n as u8; length].into(), rtp_time, level_dbov: None };
+        // Our own client's stack may refuse to send it.
+        let _ = world.clients[ann].peer.send_audio(now, &packet);
+        world.shoot(ann, if wild { rng.random_range(0..1 << 40) } else { n }, n % 50 == 0);
+        world.run(20);
+    }
+    world.run(300);
+    let heard = world.seen(ann, |seen| seen.audio.iter().filter(|packet| packet.data.len() == 60).count());
+    assert!(heard >= 99 && world.is_up(ann), "{heard} of 100, {:?}", world.seen(ann, |seen| seen.closed));
+}

@@ -4,6 +4,7 @@
 mod attack;
 mod certificates;
 mod driver;
+mod foreign;
 mod lifecycle;
 mod media;
 mod offers;

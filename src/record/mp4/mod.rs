@@ -14,7 +14,7 @@
 //!
 //! Flow: `fragment::Fragmenter → file → scan → progressive`.
 
-mod entry;
+pub mod entry;
 pub mod fragment;
 pub mod playlist;
 pub mod progressive;
