@@ -64,5 +64,75 @@ fn join(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, fan_out, join);
+/// A second of a room, without its pictures' and sounds' making: each picture is of three packets.
+fn room(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("room");
+    group.sample_size(10);
+    let rooms = [("live", 4, 4, true), ("silent", 4, 0, false), ("three talk", 50, 3, false)];
+    for (name, people, talkers, pictures) in rooms {
+        let mut room = Room::new(people);
+        room.second(pictures, talkers);
+        group.bench_function(BenchmarkId::new(name, people), |bencher| {
+            bencher.iter_custom(|rounds| {
+                room.world.spent = std::time::Duration::ZERO;
+                (0..rounds).for_each(|_| room.second(pictures, talkers));
+                room.world.spent
+            });
+        });
+    }
+    group.finish();
+}
+
+struct Room {
+    world: World,
+    senders: Vec<usize>,
+    viewers: Vec<usize>,
+    n: u64,
+}
+
+impl Room {
+    fn new(people: usize) -> Self {
+        let mut world = World::new(1);
+        let senders: Vec<_> = (0..people).map(|_| world.join(Kind::Participant, Config::publisher())).collect();
+        let viewers: Vec<_> = (0..people).map(|_| world.join(Kind::Viewer, Config::viewer())).collect();
+        world.run(1_000);
+        viewers.iter().for_each(|viewer| world.feed(*viewer, Some(RENDITION)));
+        world.compose(RENDITION, VideoCodec::H264, 0, true);
+        Self { world, senders, viewers, n: 0 }
+    }
+
+    /// Senders speak whether they are heard or not, and what nobody says is not sent.
+    fn second(&mut self, pictures: bool, talkers: usize) {
+        for hundredths in 0..100u64 {
+            let (n, world) = (self.n * 100 + hundredths, &mut self.world);
+            if hundredths % 2 == 0 {
+                let rtp_time = n * 480;
+                for sender in &self.senders {
+                    let (length, level) = if *sender < talkers { (80, -30) } else { (8, -80) };
+                    world.say(*sender, length, level, rtp_time);
+                }
+                if talkers > 0 || hundredths % 40 == 0 {
+                    world.mix(AudioCodec::Opus, n / 2, &self.viewers);
+                }
+            }
+            if hundredths % 3 == 0 && pictures {
+                let n = self.n * 34 + hundredths / 3;
+                self.senders.iter().for_each(|sender| world.shoot(*sender, n, n == 0));
+                world.compose(RENDITION, VideoCodec::H264, n + 1, false);
+            }
+            world.run(10);
+        }
+        self.n += 1;
+        self.world.sent.clear();
+        self.world.forget();
+        for sender in &self.senders {
+            self.world.seen(*sender, |seen| {
+                seen.video.clear();
+                seen.audio.clear();
+            });
+        }
+    }
+}
+
+criterion_group!(benches, fan_out, room, join);
 criterion_main!(benches);

@@ -7,10 +7,10 @@ use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use std::array::from_fn;
 use std::future::poll_fn;
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::task::Poll;
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 
 /// Bytes that the kernel may hold for us in each direction.
 const KERNEL_BUFFER: usize = 4 * 1024 * 1024;
@@ -24,7 +24,8 @@ const ROUNDS: usize = 8;
 const LONGEST_BATCH: usize = 60_000;
 
 pub struct Socket {
-    io: UdpSocket,
+    /// Whether it may be written to is asked of nobody: whoever waits for that is woken by each datagram that has left.
+    io: AsyncFd<UdpSocket>,
     state: UdpSocketState,
     /// Where it is bound.
     pub local: SocketAddr,
@@ -40,10 +41,10 @@ impl Sockets {
         let mut sockets = Vec::with_capacity(listen.len());
         for entry in listen {
             let io = bind(SocketAddr::new(entry.bind, port))?;
-            let local = io.local_addr()?;
+            let local = io.get_ref().local_addr()?;
             port = local.port();
             let advertised = entry.advertised.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
-            let state = UdpSocketState::new((&io).into())?;
+            let state = UdpSocketState::new(io.get_ref().into())?;
             sockets.push(Socket { io, state, local, advertised });
         }
         Ok(Self(sockets))
@@ -56,7 +57,7 @@ impl Sockets {
     /// Waits until a socket may have something to receive.
     pub async fn readable(&self) {
         poll_fn(|context| {
-            let ready = self.0.iter().filter(|socket| socket.io.poll_recv_ready(context).is_ready()).count();
+            let ready = self.0.iter().filter(|socket| socket.io.poll_read_ready(context).is_ready()).count();
             if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -68,7 +69,12 @@ impl Sockets {
             let Some(destination) = socket.advertised.first().copied() else { continue };
             for _ in 0..ROUNDS {
                 match inbox.read(socket) {
-                    Ok(count) => inbox.datagrams(count, |source, contents| take(source, destination, contents)),
+                    Ok(count) => {
+                        inbox.datagrams(count, |source, contents| take(source, destination, contents));
+                        if inbox.is_last(count) {
+                            break;
+                        }
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // An ICMP answer to something we sent earlier; it says nothing about the next datagram.
                     Err(_) => metrics::counter!("mixdown_socket_errors_total", "direction" => "in").increment(1),
@@ -105,7 +111,7 @@ impl Sockets {
 impl Socket {
     fn send(&self, destination: SocketAddr, contents: &[u8], segment_size: Option<usize>) -> io::Result<()> {
         let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-        self.io.try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit))
+        self.state.try_send(self.io.get_ref().into(), &transmit)
     }
 }
 
@@ -113,19 +119,32 @@ impl Socket {
 pub struct Inbox {
     bytes: Box<[u8]>,
     meta: [RecvMeta; MESSAGES],
+    /// The kernel has been seen to give several messages at once.
+    several: bool,
 }
 
 impl Inbox {
     pub fn new() -> Self {
-        Self { bytes: vec![0; MESSAGES * MESSAGE].into(), meta: [RecvMeta::default(); MESSAGES] }
+        Self { bytes: vec![0; MESSAGES * MESSAGE].into(), meta: [RecvMeta::default(); MESSAGES], several: false }
     }
 
-    /// Returns how many messages were read.
+    /// Returns how many messages were read. After the last ones the socket counts as empty: what comes next is news to whoever waits for it.
     fn read(&mut self, socket: &Socket) -> io::Result<usize> {
         let mut parts = self.bytes.chunks_exact_mut(MESSAGE);
         let mut slices: [_; MESSAGES] = from_fn(|_| IoSliceMut::new(parts.next().unwrap_or_default()));
-        let meta = &mut self.meta;
-        socket.io.try_io(Interest::READABLE, || socket.state.recv((&socket.io).into(), &mut slices, meta))
+        let mut count = 0;
+        let result = socket.io.try_io(Interest::READABLE, |io| {
+            count = socket.state.recv(io.into(), &mut slices, &mut self.meta)?;
+            self.several |= count > 1;
+            // To hear it from the kernel would be another system call.
+            if self.several && count < MESSAGES { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if count > 0 { Ok(count) } else { result.map(|()| 0) }
+    }
+
+    /// Whether nothing is left after so many messages.
+    fn is_last(&self, count: usize) -> bool {
+        self.several && count < MESSAGES
     }
 
     fn datagrams(&self, count: usize, mut take: impl FnMut(SocketAddr, &[u8])) {
@@ -191,7 +210,8 @@ impl Batch {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+#[expect(deprecated, reason = "what is wrong with it are types that do not keep their descriptor; the standard library's socket does")]
+fn bind(address: SocketAddr) -> io::Result<AsyncFd<UdpSocket>> {
     let socket = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -201,7 +221,7 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
     let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
     socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
+    AsyncFd::with_interest(socket.into(), Interest::READABLE)
 }
 
 fn drop_datagrams(reason: &'static str, count: usize) {
@@ -211,6 +231,8 @@ fn drop_datagrams(reason: &'static str, count: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
 
     fn way(port: u16) -> (SocketAddr, SocketAddr) {
         (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 1], port)))
@@ -246,7 +268,6 @@ mod tests {
         let listen = [Listen { bind: [127, 0, 0, 1].into(), advertised: vec![[127, 0, 0, 1].into()] }];
         let (from, to) = (Sockets::bind(&listen, 0).unwrap(), Sockets::bind(&listen, 0).unwrap());
         let (source, destination) = (from.0[0].local, to.0[0].local);
-        from.0[0].io.writable().await.unwrap();
         let lengths = [1_200, 1_200, 1_200, 900, 40, 1_200, 1_200, 1];
         let mut outbox = Outbox::default();
         for (n, length) in lengths.iter().enumerate() {
@@ -263,5 +284,29 @@ mod tests {
             });
         }
         assert_eq!(seen, lengths);
+    }
+
+    #[tokio::test]
+    async fn nothing_stays_behind_in_the_kernel_and_nobody_is_told_of_what_has_left() {
+        let listen = [Listen { bind: [127, 0, 0, 1].into(), advertised: vec![[127, 0, 0, 1].into()] }];
+        let sockets = Sockets::bind(&listen, 0).unwrap();
+        let destination = sockets.0[0].local;
+        let others: Vec<_> = (0..3 * MESSAGES).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let mut inbox = Inbox::new();
+        let (quiet, long) = (Duration::from_millis(20), Duration::from_secs(5));
+        for burst in [1, 2, MESSAGES - 1, MESSAGES, MESSAGES + 1, 1, others.len(), 1] {
+            others.iter().take(burst).for_each(|other| assert!(other.send_to(&[1], destination).is_ok()));
+            let mut seen = 0;
+            while seen < burst {
+                timeout(long, sockets.readable()).await.expect("something waits");
+                sockets.receive(&mut inbox, |_, _, _| seen += 1);
+            }
+            assert_eq!(seen, burst);
+            let mut outbox = Outbox::default();
+            outbox.send(&sockets, destination, others[0].local_addr().unwrap(), &[2]);
+            outbox.flush(&sockets);
+            let told = timeout(quiet, poll_fn(|context| sockets.0[0].io.poll_write_ready(context).map(drop))).await;
+            assert!(told.is_err());
+        }
     }
 }

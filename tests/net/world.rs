@@ -406,12 +406,16 @@ impl World {
     /// As [`World::run`], while the client speaks: a packet every 20 ms.
     pub fn talk(&mut self, index: usize, ms: u64) {
         for _ in 0..ms / 20 {
-            let now = self.now;
             let rtp_time = u64::try_from(self.elapsed().as_millis()).unwrap() * 48;
-            let packet = client::Packet { source: Source::Microphone, data: vec![1; 60].into(), rtp_time, level_dbov: Some(-30) };
-            self.clients[index].peer.send_audio(now, &packet).unwrap();
+            self.say(index, 60, -30, rtp_time);
             self.run(20);
         }
+    }
+
+    /// The client sends one packet of sound.
+    pub fn say(&mut self, index: usize, length: usize, level_dbov: i8, rtp_time: u64) {
+        let packet = client::Packet { source: Source::Microphone, data: vec![1; length].into(), rtp_time, level_dbov: Some(level_dbov) };
+        self.clients[index].peer.send_audio(self.now, &packet).unwrap();
     }
 
     /// The client sends camera picture `n`.
