@@ -2,6 +2,7 @@
 //! whatever went wrong.
 
 use super::app::App;
+use super::pages;
 use super::problem::{Code, Problem};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -25,8 +26,10 @@ pub async fn around(State(app): State<App>, request: Request, next: Next) -> Res
     let origin = request.headers().get(header::ORIGIN).cloned();
     let preflight = method == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();
+    // Browsers say so where a person has followed a link.
+    let visitor = request.headers().get("sec-fetch-dest").is_some_and(|wanted| wanted == "document");
     let start = app.now();
-    let mut response = finish(next.run(request).await, &id);
+    let mut response = finish(next.run(request).await, &id, visitor);
     if method == Method::GET && !LIVE.contains(&route.as_str()) && unchanged(&response, known.as_ref()) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Body::empty();
@@ -42,13 +45,18 @@ pub async fn around(State(app): State<App>, request: Request, next: Next) -> Res
     response
 }
 
-/// Puts the request's id into problems and the headers that every answer has.
-fn finish(mut response: Response, id: &str) -> Response {
+/// Puts the request's id into problems and the headers that every answer has. To a visitor a problem is a page.
+fn finish(mut response: Response, id: &str, visitor: bool) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         *response.body_mut() = Body::from(problem.body(Some(&format!("urn:request:{id}"))));
         response.headers_mut().remove(header::CONTENT_LENGTH);
         if problem.code == Code::Busy {
             response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("5"));
+        }
+        if let Some(page) = visitor.then(|| pages::problem(problem.code.title(), &problem.detail)).flatten() {
+            let (parts, body) = page.into_parts();
+            *response.body_mut() = body;
+            response.headers_mut().extend(parts.headers);
         }
     }
     let headers = response.headers_mut();

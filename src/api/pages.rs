@@ -53,6 +53,24 @@ pub async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
     Ok(response)
 }
 
+/// A problem as a page, for who has followed a link to it; `None`: the page is missing.
+pub fn problem(title: &str, detail: &str) -> Option<Response> {
+    let mut response = page("problem.html").ok()?;
+    let form = Web::get("problem.html")?;
+    let mut letters = detail.chars();
+    let sentence: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).chain(['.']).collect();
+    let text = String::from_utf8_lossy(&form.data).replace("{title}", &escaped(title)).replace("{detail}", &escaped(&sentence));
+    *response.body_mut() = text.into();
+    for name in [header::CONTENT_LENGTH, header::CACHE_CONTROL, header::ETAG] {
+        response.headers_mut().remove(name);
+    }
+    Some(response)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 fn page(name: &str) -> Result<Response, Problem> {
     let mut response = serve(name)?;
     for (name, value) in [

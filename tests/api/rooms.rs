@@ -568,3 +568,19 @@ async fn an_estimate_knows_that_more_costs_more_and_what_is_wrong_with_a_questio
     assert_eq!(pointers, ["/budget", "/canvas", "/fps", "/sender_size", "/senders"]);
     assert_eq!(ask("{}").await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+#[tokio::test]
+async fn who_follows_a_wrong_link_in_a_browser_sees_a_page_and_a_program_a_problem() {
+    let world = World::dev();
+    for (path, status) in [("/r/a%20b", 422), ("/nothing", 404), ("/v1/rooms?%3Cb%3Ebold=1", 422), ("/v1/rooms/none", 404)] {
+        let get = || call(Method::GET, path);
+        let page = world.send(get().with("sec-fetch-dest", "document").empty()).await;
+        assert_eq!((page.status.as_u16(), page.header("content-type")), (status, "text/html; charset=utf-8"), "{path}");
+        assert!(page.header("content-security-policy").contains("default-src 'none'") && page.header("cache-control") == "no-store");
+        let text = page.text();
+        assert!(text.contains("Back to the start") && !text.contains("{detail}") && !text.contains("<b>"), "{text}");
+        let problem = world.send(get().with("sec-fetch-dest", "empty").empty()).await;
+        assert_eq!((problem.status.as_u16(), problem.header("content-type")), (status, "application/problem+json"), "{path}");
+        assert_eq!(world.get(path).await.header("content-type"), "application/problem+json");
+    }
+}

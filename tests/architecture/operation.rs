@@ -83,8 +83,8 @@ fn metrics(text: &str) -> BTreeSet<&str> {
 
 /// Without what a histogram adds to its name.
 fn base<'a>(name: &'a str, known: &BTreeSet<&str>) -> &'a str {
-    let stems = ["_bucket", "_sum", "_count"].into_iter().filter_map(|end| name.strip_suffix(end));
-    stems.filter(|stem| known.contains(stem)).last().unwrap_or(name)
+    let mut stems = ["_bucket", "_sum", "_count"].into_iter().filter_map(|end| name.strip_suffix(end));
+    stems.find(|stem| known.contains(stem)).unwrap_or(name)
 }
 
 #[test]
