@@ -160,6 +160,20 @@ fn who_hides_the_picture_is_sent_sound_alone_and_has_it_back_within_a_second() {
     assert_eq!(world.guests[1].record.sights.last().unwrap().size.height, 180);
 }
 
+#[test]
+fn who_hides_the_picture_on_a_thin_link_is_sent_no_padding_beyond_the_sound() {
+    let mut world = room(72, hd(), &[link(300)]);
+    world.run_ms(4000);
+    say(&mut world, 1, r#"{"type":"hint","hidden":true}"#);
+    world.run_ms(2000);
+    for _ in 0..30 {
+        let mark = mark(&world, 1);
+        world.run_ms(600);
+        let rate = rate(&world, 1, mark);
+        assert!(rate < 110_000.0, "{rate}");
+    }
+}
+
 /// Eight others, one of whom looks; the ninth may lose a fifth of its packets, and then asks for a keyframe every second. What the one who looks is sent.
 fn beside_a_link(codec: VideoCodec, bad: bool) -> Vec<u64> {
     let mut world = World::new(64);

@@ -142,7 +142,7 @@ impl Tier {
             self.rungs = ladder(canvas, hd_bps, screen);
             self.at = if at_top { 0 } else { self.fit(carried, 0) };
         }
-        self.wishes = wishes;
+        let shows = std::mem::replace(&mut self.wishes, wishes).hidden && !wishes.hidden;
         // A server without time encodes nothing twice.
         self.apart = self.apart.filter(|_| wishes.step == Step::Whole);
         self.free = self.fit(wishes.most_bps(), self.fits(Step::Whole));
@@ -150,7 +150,7 @@ impl Tier {
         self.top = self.fit(wishes.most_bps(), self.fitting);
         // More is wished for than before: as much as the link has been found to carry, and a look for the rest at once.
         let needs = self.needs(self.place());
-        if let Some(estimate) = self.estimate.filter(|_| needs > before) {
+        if let Some(estimate) = self.estimate.filter(|_| needs > before || shows) {
             let carried = estimate.max(self.proven);
             if (carried as f32) < needs as f32 * SHARED {
                 self.at = self.fit(carried, self.top);
@@ -219,7 +219,7 @@ impl Tier {
     }
 
     fn moves_at(&self) -> Option<Instant> {
-        if self.settling.is_some() || self.place() <= self.top {
+        if self.settling.is_some() || self.wishes.hidden || self.place() <= self.top {
             return self.settling;
         }
         let sustained = self.headroom.map(|since| since + SUSTAINED);
@@ -257,8 +257,14 @@ impl Tier {
         !self.wishes.hidden && self.rung().is_none_or(|rung| rung.pace != Pace::Voice)
     }
 
-    /// What the connection shall find out that it carries, in bits per second; 0: nothing in particular.
+    /// What the connection shall find out that it carries, in bits per second; 0: nothing in particular. No more than is wished for: what is not used
+    /// would be padding.
     pub fn aim(&self) -> u32 {
+        let wished = if self.wishes.hidden { SOUND_BPS } else { self.wishes.most_bps() };
+        self.search().min(wished)
+    }
+
+    fn search(&self) -> u32 {
         // Where wishes alone hold it down the link is kept known, so that more can be sent the moment it is wished for.
         let place = match (self.looking.or(self.headroom), self.wishes.save_data) {
             (Some(_), _) => self.top,
@@ -334,6 +340,11 @@ impl Tier {
 
     fn judge(&mut self, alone: bool, now: Instant) {
         let (Some(estimate), Some(rung)) = (self.estimate, self.rung()) else { return };
+        if self.wishes.hidden {
+            // Next to nothing is sent, and what is estimated is about that.
+            (self.headroom, self.looking) = (None, None);
+            return;
+        }
         let share = if alone && rung.pace == Pace::Whole { ALONE } else { SHARED };
         // Without an estimator a congested link alone says what does not fit, and trying what does.
         let blind = !self.heard;

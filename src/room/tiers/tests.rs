@@ -191,3 +191,23 @@ fn who_loses_pictures_again_and_again_is_served_apart_and_comes_back_ever_later(
     story.tier.lost(true, story.now);
     assert!(apart(&story) && !story.wish(Wishes { step: Step::Fps15, ..Wishes::default() }).apart, "a server without time");
 }
+
+#[test]
+fn nobody_who_hides_or_saves_data_is_sent_padding_beyond_what_they_can_use() {
+    let hidden = Wishes { hidden: true, ..Wishes::default() };
+    let saving = Wishes { save_data: true, ..Wishes::default() };
+    let limited = Wishes { max_bps: Some(200_000), ..Wishes::default() };
+    for (wishes, most) in [(hidden, SOUND_BPS), (saving, SAVING_BPS), (limited, 200_000)] {
+        let mut story = Story::new();
+        story.link(4_000_000, 3_000);
+        story.link(100_000, 3_000);
+        story.wish(wishes);
+        for _ in 0..200 {
+            story.link(100_000, 100);
+            assert!(story.tier.aim() <= most, "{wishes:?}: {}", story.tier.aim());
+        }
+        story.wish(Wishes::default());
+        story.link(4_000_000, 10_000);
+        assert_eq!(story.needs(), HD + SOUND_BPS, "{wishes:?}: {:?}", story.moves);
+    }
+}
