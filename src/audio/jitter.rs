@@ -42,7 +42,7 @@ const RECOVERY_SLACK: i64 = 24 * MS;
 const BLOCK: i64 = 20 * MS;
 /// Blocks end this much before packets do: what the resampler needs beyond a block, and steers by.
 const MARGIN: i64 = MS;
-/// How long a shorter target must do for all packets until it is taken; of a stream that has just begun, half of the time that it lasts.
+/// How long a shorter target must do for all packets until it is taken.
 const CALM: i64 = 5_000 * MS;
 
 /// One packet on its way to the decoder.
@@ -120,8 +120,6 @@ pub struct Jitter {
     grid: i64,
     aligned: i64,
     calm: i64,
-    /// Of the stream, in packets' own time.
-    age: i64,
     /// What is waited for the picture.
     extra: i64,
     /// (number, end of its media time) of the newest packet.
@@ -162,7 +160,6 @@ impl Jitter {
             grid: BLOCK,
             aligned: 0,
             calm: 0,
-            age: 0,
             extra: 0,
             newest: None,
             odd: None,
@@ -283,7 +280,6 @@ impl Jitter {
         self.delay.rebase(arrival, offset);
         self.grid = BLOCK;
         self.aligned = 0;
-        self.age = 0;
     }
 
     /// Brings the target to where blocks (which begin at multiples of [`BLOCK`]) end with packets like this one.
@@ -298,8 +294,7 @@ impl Jitter {
         let little = ((slack - 20 * MS) / 10).clamp(0, 4 * MS);
         let grids = (near - (least - little)).div_euclid(self.grid);
         self.calm = if grids == 1 { self.calm + packet.duration } else { 0 };
-        self.age += packet.duration;
-        let stays = grids == 0 || grids == 1 && self.calm < CALM.min(self.age / 2);
+        let stays = grids == 0 || grids == 1 && self.calm < CALM;
         self.aligned = if stays { near } else { least + phase.wrapping_sub(least).rem_euclid(self.grid) };
     }
 

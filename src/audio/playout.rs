@@ -92,8 +92,6 @@ pub struct Playout {
     gain: f32,
     concealed: i64,
     seam: bool,
-    /// The step before the last seam, and over how many frames it has faded.
-    fading: Option<([f32; 2], usize)>,
     /// Samples since sound was stretched last.
     unaltered: i64,
     /// Header level of the packet decoded last, and whether the block was decoded throughout.
@@ -117,7 +115,6 @@ impl Playout {
             gain: 0.0,
             concealed: 0,
             seam: true,
-            fading: None,
             unaltered: 0,
             header: None,
             whole: false,
@@ -177,7 +174,6 @@ impl Playout {
         self.gain = 1.0;
         self.concealed = 0;
         self.seam = true;
-        self.fading = None;
         self.whole = false;
     }
 
@@ -364,20 +360,18 @@ impl Playout {
         self.smooth(start);
     }
 
-    /// Lets the step before frame `start` fade away within 2.5 ms, in what comes next too where this is shorter.
+    /// Lets the step before frame `start` fade away within 2.5 ms.
     fn smooth(&mut self, start: usize) {
-        if self.seam && start >= 2 && start + 2 <= self.fifo.len() {
-            self.seam = false;
-            self.fading = Some(([self.fifo[start - 2] - self.fifo[start], self.fifo[start - 1] - self.fifo[start + 1]], 0));
+        if !self.seam || start < 2 || start + 2 > self.fifo.len() {
+            return;
         }
-        let Some(([left, right], faded)) = self.fading else { return };
-        let frames = (SEAM - faded).min((self.fifo.len() - start) / 2);
-        for (n, frame) in self.fifo[start..].chunks_exact_mut(2).take(frames).enumerate() {
-            let rest = 1.0 - (faded + n) as f32 / SEAM as f32;
+        self.seam = false;
+        let (left, right) = (self.fifo[start - 2] - self.fifo[start], self.fifo[start - 1] - self.fifo[start + 1]);
+        for (n, frame) in self.fifo[start..].chunks_exact_mut(2).take(SEAM).enumerate() {
+            let rest = 1.0 - n as f32 / SEAM as f32;
             frame[0] += left * rest;
             frame[1] += right * rest;
         }
-        self.fading = (faded + frames < SEAM).then_some(([left, right], faded + frames));
     }
 }
 

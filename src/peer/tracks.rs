@@ -8,7 +8,7 @@ use super::upstream::{self, Shown, Upstream};
 use crate::ids::Source;
 use crate::media::{AudioIn, Orientation, VideoIn};
 use mixdown_codecs::{AudioCodec, VideoCodec, gate};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use str0m::Rtc;
 use str0m::bwe::Bitrate;
 use str0m::format::Codec;
@@ -161,7 +161,7 @@ impl Tracks {
         let track = self.tracks.iter_mut().find(|track| track.mid == data.mid)?;
         let lips = &mut self.lips[usize::from(matches!(track.source, Source::Screen | Source::ScreenAudio))];
         let kind = if video { lips::Kind::Picture } else { lips::Kind::Sound };
-        let waits = lips.arrived(kind, stamp(&data), if video { now } else { data.network_time });
+        let waits = lips.arrived(kind, taken(&data), if video { now } else { data.network_time });
         match data.params.spec().codec {
             Codec::H264 if video => track.video(VideoCodec::H264, data, waits, limits, now).map(Unit::Video),
             Codec::Vp8 if video => track.video(VideoCodec::Vp8, data, waits, limits, now).map(Unit::Video),
@@ -328,16 +328,13 @@ impl Track {
     }
 }
 
-/// When a unit was taken, on its track's clock and, by the last report, on its sender's.
-fn stamp(data: &MediaData) -> lips::Stamp {
-    let rate = f64::from(data.time.denom().max(1));
-    let taken = data.last_sender_info.and_then(|report| {
-        // Each is unwrapped by itself.
-        let ahead = (data.time.numer() as u32).wrapping_sub(report.rtp_time.numer() as u32).cast_signed();
-        let apart = Duration::from_secs_f64(f64::from(ahead.unsigned_abs()) / rate);
-        if ahead < 0 { report.ntp_time.checked_sub(apart) } else { report.ntp_time.checked_add(apart) }
-    });
-    lips::Stamp { media: Duration::try_from_secs_f64(data.time.numer() as f64 / rate).unwrap_or_default(), taken }
+/// When a unit was taken on its sender's clock, by the last report.
+fn taken(data: &MediaData) -> Option<SystemTime> {
+    let report = data.last_sender_info?;
+    // Each is unwrapped by itself.
+    let ahead = (data.time.numer() as u32).wrapping_sub(report.rtp_time.numer() as u32).cast_signed();
+    let apart = Duration::from_secs_f64(f64::from(ahead.unsigned_abs()) / f64::from(data.time.denom().max(1)));
+    if ahead < 0 { report.ntp_time.checked_sub(apart) } else { report.ntp_time.checked_add(apart) }
 }
 
 fn refuse<T>(reason: &'static str) -> Option<T> {

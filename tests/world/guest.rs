@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 pub struct Profile {
     pub person: u8,
     pub codec: VideoCodec,
-    /// Which it offers besides.
-    pub besides: Option<VideoCodec>,
     pub audio: AudioCodec,
     pub camera: bool,
     pub microphone: bool,
@@ -38,10 +36,6 @@ pub struct Profile {
     pub beeps: bool,
     /// Between a picture and its departure.
     pub coding: Duration,
-    /// Between the first sample of a packet of sound and its departure.
-    pub capturing: Duration,
-    /// When in the guest's life its sender reports begin to leave.
-    pub reports_from: Duration,
     /// First RTP time of both tracks: near a wrap-around by default.
     pub rtp_start: u64,
     /// Sample clock against the world's, in parts per million.
@@ -55,7 +49,6 @@ impl Profile {
         Self {
             person,
             codec: VideoCodec::H264,
-            besides: None,
             audio: AudioCodec::Opus,
             camera: true,
             microphone: true,
@@ -67,8 +60,6 @@ impl Profile {
             sings_to: u64::MAX,
             beeps: false,
             coding: Duration::ZERO,
-            capturing: Duration::ZERO,
-            reports_from: Duration::ZERO,
             rtp_start: (1 << 32) - 90_000,
             drift_ppm: 0.0,
             looks: true,
@@ -178,7 +169,7 @@ impl Guest {
         };
         let config = Config {
             candidates: vec![address],
-            video_codecs: [profile.codec].into_iter().chain(profile.besides).collect(),
+            video_codecs: vec![profile.codec],
             audio_codecs: vec![profile.audio],
             microphone: profile.microphone,
             camera,
@@ -225,19 +216,9 @@ impl Guest {
     /// Changes the picture size in mid-stream.
     pub fn resize(&mut self, size: Size) {
         self.profile.size = size;
-        self.begin_anew();
-    }
-
-    /// Sends what was negotiated last.
-    pub fn recode(&mut self) {
-        self.profile.codec = self.peer.video_codec().expect("negotiated");
-        self.begin_anew();
-    }
-
-    fn begin_anew(&mut self) {
         for layer in &mut self.layers {
-            layer.encoder = encoder(self.profile.codec, self.profile.size, self.profile.fps);
-            layer.picture = content::picture(self.profile.size);
+            layer.encoder = encoder(self.profile.codec, size, self.profile.fps);
+            layer.picture = content::picture(size);
         }
     }
 
@@ -253,7 +234,7 @@ impl Guest {
             return None;
         }
         let picture = self.profile.camera.then(|| self.picture_time(self.pictures) + self.profile.coding);
-        let block = self.profile.microphone.then(|| self.block_time(self.blocks) + self.profile.capturing);
+        let block = self.profile.microphone.then(|| self.block_time(self.blocks));
         picture.into_iter().chain(block).min()
     }
 
@@ -276,7 +257,7 @@ impl Guest {
             self.send_picture(now);
             self.pictures += 1;
         }
-        while !self.gone && self.profile.microphone && self.block_time(self.blocks) + self.profile.capturing <= now {
+        while !self.gone && self.profile.microphone && self.block_time(self.blocks) <= now {
             self.send_block(now);
             self.blocks += 1;
         }
@@ -318,8 +299,7 @@ impl Guest {
         let Ok(Some(data)) = voice.encode(&pcm) else { return };
         let rtp_time = self.profile.rtp_start + self.blocks * u64::from(self.profile.audio.clock_rate()) / 50;
         let level_dbov = Some(if sings { -17 } else { -127 });
-        let packet = Packet { source: Source::Microphone, data, rtp_time, level_dbov };
-        let _ = self.peer.send_audio_of(now, self.block_time(self.blocks), &packet);
+        let _ = self.peer.send_audio(now, &Packet { source: Source::Microphone, data, rtp_time, level_dbov });
     }
 
     pub fn receive(&mut self, now: Instant, from: SocketAddr, contents: &[u8]) {
@@ -336,16 +316,10 @@ impl Guest {
                     self.timeout = at;
                     return packets;
                 }
-                Output::Transmit(transmit) if self.withholds(now, &transmit.contents) => {}
                 Output::Transmit(transmit) => packets.push((transmit.destination, transmit.contents.to_vec())),
                 Output::Event(event) => self.event(now, event),
             }
         }
-    }
-
-    /// RFC 3711 §3.4: the type of the first report is not encrypted.
-    fn withholds(&self, now: Instant, contents: &[u8]) -> bool {
-        contents.get(1) == Some(&200) && contents[0] >> 6 == 2 && now < self.born + self.profile.reports_from
     }
 
     fn event(&mut self, now: Instant, event: Event) {

@@ -8,7 +8,6 @@ mod egress;
 mod faults;
 mod guest;
 mod links;
-mod lips;
 mod long;
 mod network;
 mod overload;

@@ -69,7 +69,7 @@ pub struct Film {
     /// With their times in milliseconds.
     pub pictures: Vec<(u64, Arc<I420Frame>)>,
     /// Interleaved stereo at 48 kHz, from the beginning.
-    pub sound: Vec<f32>,
+    sound: Vec<f32>,
 }
 
 impl Studio {

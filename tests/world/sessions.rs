@@ -2,10 +2,11 @@
 //! (docs/faults.md, F4, F15, F19, F26).
 
 use crate::guest::Profile;
+use crate::network::Link;
 use crate::world::World;
 use mixdown::client::{Change, Screen};
 use mixdown::ids::Source;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn pair(seed: u64) -> World {
     let mut world = World::new(seed);
@@ -171,4 +172,55 @@ fn fifty_comings_and_goings_leave_nothing_behind() {
     let from = world.now;
     world.run_ms(1500);
     assert!(world.quality(50, 51, from).share > 0.95 && world.quality(51, 50, from).share > 0.95);
+}
+
+/// By how many milliseconds the sound of each second comes earlier than its picture, by the timestamps that receivers go by.
+fn leads(world: &World, viewer: usize, shown: usize, from: Instant) -> Vec<f64> {
+    let (record, sender) = (&world.guests[viewer].record, &world.guests[shown]);
+    let life = |rtp_time: u64, rate: f64| rtp_time as f64 / rate - (sender.born() - world.start).as_secs_f64();
+    let pictures = world.sights(viewer, from).filter_map(|sight| {
+        let code = sight.codes.iter().find(|(tile, _)| Some(*tile) == sender.id)?.1?;
+        Some((f64::from(code.frame) / f64::from(sender.profile.fps), life(sight.rtp_time, 90_000.0)))
+    });
+    let pictures: Vec<(f64, f64)> = pictures.collect();
+    let mut quiet = 0;
+    let mut leads = Vec::new();
+    for ((at, rtp_time), samples) in record.sound_packets.iter().zip(record.sound.chunks(1920)) {
+        for (n, sample) in samples.iter().step_by(2).enumerate() {
+            if sample.abs() > 0.04 && quiet > 14_400 && *at >= from {
+                let heard = life(rtp_time + n as u64, 48_000.0);
+                let beep = heard.floor();
+                let mut late: Vec<f64> =
+                    pictures.iter().filter(|(taken, _)| (taken - beep).abs() < 0.1).map(|(taken, seen)| seen - taken).collect();
+                late.sort_by(f64::total_cmp);
+                leads.extend(late.get(late.len() / 2).map(|late| (late - (heard - beep)) * 1000.0));
+            }
+            quiet = if sample.abs() > 0.04 { 0 } else { quiet + 1 };
+        }
+    }
+    leads
+}
+
+/// F27: pictures that leave 200 ms after the sound of the same moment, over a bad link.
+#[test]
+fn f27_sound_and_picture_meet_though_pictures_leave_late_and_both_are_lost_and_shaken_on_the_way() {
+    for (coding, link) in
+        [(0, Link::default()), (200, Link::default()), (200, Link { jitter: Duration::from_millis(100), ..Link::lossy(0.05) })]
+    {
+        let mut world = World::new(49);
+        let sender = world.join(Profile { beeps: true, coding: Duration::from_millis(coding), watches: false, ..Profile::new(1) });
+        let viewer = world.join(Profile::viewer(2));
+        world.links(sender, link, Link::default());
+        world.connect(Duration::from_secs(3));
+        world.run_ms(15_000);
+        let from = world.now;
+        world.run_ms(20_000);
+        let mut leads = leads(&world, viewer, sender, from);
+        leads.sort_by(f64::total_cmp);
+        println!("pictures {coding} ms later: sound leads by {leads:.0?}");
+        assert!(leads.len() >= 18, "{leads:?}");
+        let within = leads.iter().filter(|lead| lead.abs() <= 60.0).count();
+        assert!(within * 100 >= leads.len() * 95, "{leads:?}");
+        assert!(leads[0] >= -185.0 && *leads.last().unwrap() <= 90.0, "{leads:?}");
+    }
 }
