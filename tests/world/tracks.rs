@@ -4,7 +4,6 @@ use crate::content::{self, Code, loudness, tone};
 use crate::guest::Profile;
 use crate::recording_faults::plays;
 use crate::recordings::{Studio, decode, new, studio};
-use mixdown::client::{Change, Screen};
 use mixdown::compose::{self, Options};
 use mixdown::conference::Action;
 use mixdown::conference::handle::NewRecording;
@@ -14,7 +13,7 @@ use mixdown::record::tracks::{Mode, Stretch};
 use mixdown::record::verify::verify;
 use mixdown::record::{PauseMode, State};
 use mixdown::room::model::{Canvas, Consent, ParticipantPatch};
-use mixdown_codecs::{AudioCodec, I420Frame, Size, VideoCodec};
+use mixdown_codecs::{AudioCodec, I420Frame, Size};
 use mixdown_layouts::layout::{Kind as LayoutKind, Transition};
 use mixdown_layouts::{Cast, Layout, Person, Source, SourceId};
 use std::collections::BTreeSet;
@@ -179,71 +178,6 @@ fn a_camera_in_layers_that_is_turned_is_recorded_in_one_of_them_and_as_it_was_he
     assert_eq!((microphone.stretch.begun.codec.as_str(), microphone.stretch.gaps.len()), ("pcma", 0));
     assert!(microphone.stretch.units > 190 && microphone.stretch.duration_us.abs_diff(microphone.stretch.units * 20_000) < 40_000);
     plays(&folder(&studio, id).join(&microphone.stretch.begun.file));
-}
-
-/// An offer whose pictures come in this codec alone.
-fn only(sdp: &str, codec: &str) -> String {
-    let of = |line: &str| Some(line.split_once(':')?.1.split(' ').next()?.to_owned());
-    let numbers = |what: &dyn Fn(&str) -> bool| sdp.lines().filter(|line| what(line)).filter_map(of).collect::<BTreeSet<String>>();
-    let main = numbers(&|line| line.starts_with("a=rtpmap:") && line.contains(&format!(" {codec}/")));
-    let repair = numbers(&|line| line.starts_with("a=fmtp:") && line.rsplit_once("apt=").is_some_and(|(_, of)| main.contains(of.trim())));
-    let kept: BTreeSet<String> = main.union(&repair).cloned().collect();
-    let (mut text, mut video) = (String::new(), false);
-    for line in sdp.lines() {
-        video = line.starts_with("m=video") || video && !line.starts_with("m=");
-        let format = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().any(|kind| line.starts_with(kind));
-        if line.starts_with("m=video") {
-            let words = line.split(' ').enumerate().filter(|(n, word)| *n < 3 || kept.contains(*word)).map(|(_, word)| word);
-            text.push_str(&words.collect::<Vec<_>>().join(" "));
-        } else if !video || !format || of(line).is_some_and(|number| kept.contains(&number)) {
-            text.push_str(line);
-        } else {
-            continue;
-        }
-        text.push_str("\r\n");
-    }
-    text
-}
-
-#[test]
-fn a_camera_that_comes_in_another_codec_after_a_new_offer_goes_on_in_a_file_of_its_own_and_both_are_composed() {
-    for dropped in [false, true] {
-        let mut studio = studio(vec![Profile { besides: Some(VideoCodec::Vp8), ..Profile::new(1) }], |_| {});
-        let id = studio.world.record(with(Mode::Each)).unwrap();
-        studio.world.run_ms(2500);
-        if dropped {
-            studio.world.reoffer(0, &[Change::Camera(false)]);
-            studio.world.run_ms(700);
-        }
-        // An offer needs a change; where the camera stays, it is that a screen is announced.
-        let change = if dropped { Change::Camera(true) } else { Change::Screen(Screen::Video) };
-        studio.world.reoffer_as(0, &[change], |sdp| only(&sdp, "VP8"));
-        studio.world.guests[0].recode();
-        studio.world.run_ms(2500);
-        let tracks = end(&mut studio, id);
-        let cameras = of(&tracks, &studio, 0, "camera");
-        let codecs: Vec<&str> = cameras.iter().map(|track| track.stretch.begun.codec.as_str()).collect();
-        assert_eq!(codecs, ["h264", "vp8"], "dropped: {dropped}");
-        let [before, after] = [cameras[0], cameras[1]];
-        let codes: Vec<(u64, Code)> = before.codes().into_iter().chain(after.codes()).collect();
-        assert!(before.codes().len() > 60 && after.codes().len() > 60, "{} and {}", before.codes().len(), after.codes().len());
-        assert!(codes.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1.frame < pair[1].1.frame), "in order");
-        let late: Vec<i64> = codes.iter().map(|(at, code)| *at as i64 - i64::from(code.frame) * 1000 / 30).collect();
-        let (least, most) = (late.iter().min().unwrap(), late.iter().max().unwrap());
-        assert!(most - least <= 40, "both files line up: {least} to {most} ms");
-        cameras.iter().for_each(|track| plays(&folder(&studio, id).join(&track.stretch.begun.file)));
-
-        let out = studio._folder.path().join("again.mp4");
-        let layout = Layout { kind: LayoutKind::Single, transition: Transition { ms: 0, ..Transition::default() }, ..Layout::default() };
-        let options = Options { layout, canvas: Canvas { width: 640, height: 360, ..Canvas::default() }, bitrate_bps: 2_000_000 };
-        compose::compose(&folder(&studio, id), &options, &out, mixdown::runtime::clock::now(), &mut |_, _| {}).unwrap();
-        let (pictures, _) = decode(&std::fs::read(&out).unwrap());
-        let seen: BTreeSet<u16> =
-            pictures.iter().filter_map(|(_, frame)| content::read(frame, (0, 0, 640, 360))).map(|code| code.frame).collect();
-        let of_file =
-            |track: &Heard| track.codes().iter().filter(|(_, code)| seen.contains(&code.frame)).count() * 10 / track.codes().len();
-        assert!(of_file(before) >= 8 && of_file(after) >= 8, "of {} and {} tenths", of_file(before), of_file(after));
-    }
 }
 
 #[test]

@@ -263,13 +263,8 @@ impl World {
 
     /// A new offer with these changes, and its answer.
     pub fn reoffer(&mut self, guest: usize, changes: &[mixdown::client::Change]) {
-        self.reoffer_as(guest, changes, |sdp| sdp);
-    }
-
-    /// As [`Self::reoffer`], with the offer's text edited.
-    pub fn reoffer_as(&mut self, guest: usize, changes: &[mixdown::client::Change], edit: impl FnOnce(String) -> String) {
         let participant = self.guests[guest].id.unwrap();
-        let sdp = edit(self.guests[guest].peer.reoffer(changes).unwrap());
+        let sdp = self.guests[guest].peer.reoffer(changes).unwrap();
         let answer = self.ask(|reply| Request::Offer { participant, sdp, reply }).unwrap();
         self.guests[guest].peer.accept_answer(self.now, &answer.sdp).unwrap();
         self.settle();
