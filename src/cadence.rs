@@ -1,5 +1,5 @@
-//! Ticks and media time. A tick's number is the only source of RTP timestamps: video n·90000/fps (and where in its period
-//! the canvas ticks), audio n·960, both counted from one epoch per room, so that sound and picture are in step by construction.
+//! Ticks and media time. A tick's number is the only source of RTP timestamps: video n·90000/fps,
+//! audio n·960, both counted from one epoch per room, so that sound and picture are in step by construction.
 
 use std::time::{Duration, Instant};
 

@@ -41,7 +41,7 @@ impl Outlets {
 
     pub fn show(&mut self, frame: Arc<I420Frame>, received: Instant, due: Instant) {
         self.sequence += 1;
-        self.put(Shown { frame, orientation: Orientation::default(), sequence: self.sequence, received, ready: received, due });
+        self.put(Shown { frame, orientation: Orientation::default(), sequence: self.sequence, received, due });
     }
 
     /// Shows what stands once more, when it is time to.

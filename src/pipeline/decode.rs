@@ -52,9 +52,8 @@ pub struct Decode {
     failures: VecDeque<Instant>,
     quarantined_until: Option<Instant>,
     cost: Cost,
-    /// When the picture arrived that reached the decoder in this step, and how long the one before took from there on.
-    decoded: Option<Instant>,
-    took: Duration,
+    /// A picture reached the decoder in this step.
+    decoded: bool,
     bill: Arc<Bill>,
     decodes: Counter,
 }
@@ -88,8 +87,7 @@ impl Decode {
             failures: VecDeque::with_capacity(FAILURES),
             quarantined_until: None,
             cost: Cost::default(),
-            decoded: None,
-            took: Duration::ZERO,
+            decoded: false,
             bill,
             decodes: metrics::counter!("mixdown_decodes_total", "kind" => "video"),
         }
@@ -155,7 +153,7 @@ impl Decode {
         }
         let Some((_, decoder)) = &mut self.decoder else { return Err(DecodeError::Failed("no decoder")) };
         self.decodes.increment(1);
-        self.decoded = Some(picture.received);
+        self.decoded = true;
         let frame = decoder.decode(&picture.data, &mut self.pool)?;
         self.needs_keyframe = false;
         let Some(frame) = frame else { return Ok(()) };
@@ -165,7 +163,7 @@ impl Decode {
         self.pace.wait_for_sound(picture.waits);
         // A screen stands still most of the time, and then changes at once: waiting would only make it late.
         let due = if self.track.source == Source::Screen { received } else { self.pace.due(picture.rtp_time, received) };
-        self.slot.put(Shown { frame, orientation, sequence, received, ready: received + self.took, due });
+        self.slot.put(Shown { frame, orientation, sequence, received, due });
         Ok(())
     }
 
@@ -222,8 +220,7 @@ impl Stage for Decode {
     const MEASURED: bool = true;
 
     fn spent(&mut self, spent: &Spent) {
-        if let Some(received) = self.decoded.take() {
-            self.took = spent.done.saturating_duration_since(received);
+        if std::mem::take(&mut self.decoded) {
             self.bill.charge(ledger::Stage::Decode, spent);
         } else {
             self.bill.cpu(ledger::Stage::Decode, spent.cpu);

@@ -13,7 +13,6 @@ pub mod inlet;
 pub mod keyframes;
 pub mod mix;
 mod pace;
-mod phase;
 pub mod pool;
 pub mod quote;
 mod rendition;

@@ -24,8 +24,6 @@ pub struct Shown {
     pub sequence: u64,
     /// When its last packet arrived.
     pub received: Instant,
-    /// When it will have been decoded, as far as can be said.
-    pub ready: Instant,
     /// From when on it is shown.
     pub due: Instant,
 }
@@ -83,14 +81,7 @@ mod tests {
 
     fn picture(sequence: u64, size: Size, received: Instant, wait_ms: u64) -> Shown {
         let frame = Arc::new(I420Frame::black(size));
-        Shown {
-            frame,
-            orientation: Orientation::default(),
-            sequence,
-            received,
-            ready: received,
-            due: received + Duration::from_millis(wait_ms),
-        }
+        Shown { frame, orientation: Orientation::default(), sequence, received, due: received + Duration::from_millis(wait_ms) }
     }
 
     fn seen(slot: &Slot, now: Instant) -> Option<u64> {

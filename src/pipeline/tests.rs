@@ -169,33 +169,6 @@ fn a_view_ticks_at_its_rate_and_its_rtp_time_follows_the_ticks() {
     assert!(pictures.windows(2).all(|pair| pair[1].rtp_time - pair[0].rtp_time == 3000));
 }
 
-#[test]
-fn a_view_comes_to_tick_right_after_its_sender_s_pictures_wherever_in_the_period_they_come() {
-    for place in [1, 8, 16, 24, 31] {
-        let mut bench = Bench::new();
-        let [camera, _] = bench.video.open_tracks(bench.track.participant);
-        bench.video.set_visible(bench.track, true);
-        bench.open();
-        let begin = bench.now + Duration::from_millis(place);
-        let came: Vec<_> = (0..180).map(|n| begin + Duration::from_nanos(n * 33_333_333)).collect();
-        for at in &came {
-            bench.run(at.saturating_duration_since(bench.now));
-            let picture = bench.picture(Intra::Auto);
-            camera.push(picture);
-        }
-        let pictures = bench.pictures();
-        let gaps = pictures.windows(2).map(|pair| pair[1].rtp_time - pair[0].rtp_time);
-        assert!(gaps.clone().all(|gap| (2_955..=3_045).contains(&gap)), "{place} ms: {:?}", gaps.collect::<Vec<_>>());
-        let [first, last] = [&pictures[0], &pictures[pictures.len() - 1]];
-        let passed = last.wallclock.duration_since(first.wallclock).as_micros() as u64 * 9 / 100;
-        assert!(passed.abs_diff(last.rtp_time - first.rtp_time) <= 2, "{place} ms: times are those at which it ticks");
-        // It belongs to sound that is mixed 15 ms later.
-        let ticked = last.wallclock - Duration::from_millis(15);
-        let waited = ticked.duration_since(*came.iter().rfind(|at| **at <= ticked).unwrap());
-        assert!((Duration::from_millis(1)..Duration::from_millis(6)).contains(&waited), "{place} ms: {waited:?}");
-    }
-}
-
 /// Receivers ask for a keyframe after a second without a picture.
 #[test]
 fn a_canvas_that_stands_still_is_encoded_once_a_second_whatever_its_rates_and_whenever_it_came_to_rest() {

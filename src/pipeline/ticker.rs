@@ -2,8 +2,7 @@
 //!
 //! [`Schedule`] is without threads; [`spawn`] runs one on a thread of its own. A view that has not
 //! finished the tick before is skipped and the miss counted; after a stop of the whole process the
-//! missed ticks are not made up for. A view that is to make fewer pictures is handed fewer ticks, evenly. Where in the
-//! period its ticks are is the view's wish ([`super::phase`]), which is followed little by little.
+//! missed ticks are not made up for. A view that is to make fewer pictures is handed fewer ticks, evenly.
 
 use super::pool::Strand;
 use super::view::{Input, View};
@@ -20,8 +19,6 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(1);
 /// A tick that is handed over later than this is late.
 const LATE: Duration = Duration::from_millis(20);
-/// How much longer or shorter than a period two ticks may be apart for the view's wish: an eye does not see it.
-const SLEW: Duration = Duration::from_micros(500);
 
 /// A view that wants ticks.
 pub struct Entry {
@@ -30,8 +27,6 @@ pub struct Entry {
     pub view: Arc<Strand<View>>,
     pub cadence: Cadence,
     pub pending: Arc<AtomicU32>,
-    /// How long after their nominal times its ticks shall be, in µs; less than a period.
-    pub phase: Arc<AtomicU32>,
     /// What becomes of its ticks.
     pub pulse: Arc<Pulse>,
 }
@@ -68,20 +63,6 @@ struct Ticked {
     next: u64,
     entry: Entry,
     fps: u32,
-    /// How long after its nominal time the next tick is.
-    offset: Duration,
-}
-
-impl Ticked {
-    fn due(&self) -> Instant {
-        self.entry.cadence.time(self.next) + self.offset
-    }
-
-    /// A step towards where the view wants its ticks.
-    fn slew(&mut self) {
-        let wanted = Duration::from_micros(u64::from(self.entry.phase.load(Ordering::Relaxed)));
-        self.offset = wanted.clamp(self.offset.saturating_sub(SLEW), self.offset + SLEW);
-    }
 }
 
 /// A schedule and the way to it.
@@ -97,32 +78,29 @@ impl Schedule {
         while let Ok(command) = self.commands.try_recv() {
             self.apply(command, now);
         }
-        for view in &mut self.entries {
-            let cadence = view.entry.cadence;
-            while view.due() <= now {
-                let (n, offset, due) = (view.next, view.offset, view.due());
-                view.next = beat(cadence, n + 1, view.fps);
-                view.slew();
+        for Ticked { next, entry, fps } in &mut self.entries {
+            let cadence = entry.cadence;
+            while cadence.time(*next) <= now {
+                let n = *next;
+                *next = beat(cadence, n + 1, *fps);
                 self.ticks.increment(1);
-                let ticked = view.due() > now && tick(&view.entry, n, offset, now);
+                let ticked = cadence.time(*next) > now && tick(entry, n, now);
                 if !ticked {
                     self.missed.increment(1);
                 }
-                view.entry.pulse.due(!ticked || now > due + LATE);
-                let behind = now.saturating_duration_since(view.due());
+                entry.pulse.due(!ticked || now > cadence.time(n) + LATE);
+                let behind = now.saturating_duration_since(cadence.time(*next));
                 if behind > Duration::from_millis(500) {
-                    view.next = beat(cadence, cadence.next(now), view.fps);
+                    *next = beat(cadence, cadence.next(now), *fps);
                 }
             }
         }
-        self.entries.iter().map(Ticked::due).min().unwrap_or(now + IDLE)
+        self.entries.iter().map(|ticked| ticked.entry.cadence.time(ticked.next)).min().unwrap_or(now + IDLE)
     }
 
     fn apply(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Add(entry) => {
-                self.entries.push(Ticked { next: entry.cadence.next(now), entry, fps: u32::MAX, offset: Duration::ZERO });
-            }
+            Command::Add(entry) => self.entries.push(Ticked { next: entry.cadence.next(now), entry, fps: u32::MAX }),
             Command::Remove(id) => self.entries.retain(|ticked| ticked.entry.id != id),
             Command::Pace(id, fps) => {
                 for ticked in self.entries.iter_mut().filter(|ticked| ticked.entry.id == id) {
@@ -139,12 +117,12 @@ fn beat(cadence: Cadence, n: u64, fps: u32) -> u64 {
 }
 
 /// Hands tick `n` over, unless the view is still busy with the one before.
-fn tick(entry: &Entry, n: u64, offset: Duration, now: Instant) -> bool {
+fn tick(entry: &Entry, n: u64, now: Instant) -> bool {
     if entry.pending.load(Ordering::Acquire) > 0 {
         return false;
     }
     entry.pending.fetch_add(1, Ordering::AcqRel);
-    let handed = entry.view.push(Input::Tick { n, offset, now }).is_ok();
+    let handed = entry.view.push(Input::Tick { n, now }).is_ok();
     if !handed {
         entry.pending.fetch_sub(1, Ordering::AcqRel);
     }

@@ -126,7 +126,7 @@ impl Video {
     pub fn open_view(&mut self, canvas: CanvasId, fps: u32, scene: &Scene) {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let cadence = Cadence::new(self.epoch, fps);
-        let [pending, phase] = std::array::from_fn(|_| Arc::new(AtomicU32::new(0)));
+        let pending = Arc::new(AtomicU32::new(0));
         let pulse = self.bill.pulse();
         let (outlet, watch) = (Arc::clone(&self.outlet), Arc::clone(&self.watch));
         let parts = view::Parts {
@@ -134,7 +134,6 @@ impl Video {
             cadence,
             pool: self.shared.pool.clone(),
             pending: Arc::clone(&pending),
-            phase: Arc::clone(&phase),
             pulse: Arc::clone(&pulse),
             outlet,
             watch,
@@ -145,8 +144,7 @@ impl Video {
         let stage = View::new(parts);
         let strand = Strand::new(self.shared.pool.clone(), stage, VIEW_INBOX);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let entry = ticker::Entry { id, view: Arc::clone(&strand), cadence, pending, phase, pulse };
-        self.shared.ticker.send(ticker::Command::Add(entry));
+        self.shared.ticker.send(ticker::Command::Add(ticker::Entry { id, view: Arc::clone(&strand), cadence, pending, pulse }));
         self.views.insert(canvas, RunningView { id, strand, accounts: BTreeMap::new() });
     }
 

@@ -4,7 +4,6 @@
 //! A canvas on which nothing changes is encoded only now and then. A new scene is reported once the canvas rests in it.
 
 use super::keyframes::Need;
-use super::phase::Phase;
 use super::pool::{Pool, Stage};
 use super::rendition::{Rendition, Tick};
 use super::sizes::Sizes;
@@ -18,18 +17,13 @@ use crate::room::plan::RenditionKey;
 use mixdown_codecs::{I420Frame, Size};
 use mixdown_layouts::draw::{Canvas, Damage, Moment, Picture, Pictures};
 use mixdown_layouts::motion::Motion;
-use mixdown_layouts::{Scene, SourceId, Tile};
+use mixdown_layouts::{Scene, SourceId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The longest that a snapshot waits for pictures that are still missing.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
-/// The sound of what a picture shows is mixed so much later than the picture is composed, at least: its packets are waited for, and a
-/// picture's are not. RTP times say when pictures belong to the sound.
-const SOUND_WAITS: Duration = Duration::from_millis(15);
-/// Who speaks counts as much as so many others when it is chosen where in its period a canvas ticks.
-const SPEAKER: f32 = 4.0;
 
 /// Where the pictures of one source come from.
 #[derive(Clone)]
@@ -42,10 +36,9 @@ pub struct Seen {
 pub type SnapshotReply = Box<dyn FnOnce(Arc<I420Frame>) + Send>;
 
 pub enum Input {
-    /// Compose tick `n` at `now`, which is due `offset` after its nominal time.
+    /// Compose tick `n` at `now`.
     Tick {
         n: u64,
-        offset: Duration,
         now: Instant,
     },
     Scene {
@@ -78,8 +71,6 @@ pub struct Parts {
     pub pool: Pool,
     /// Ticks handed over and not yet composed; the ticker skips a view that is behind.
     pub pending: Arc<AtomicU32>,
-    /// How long after their nominal times it wants its ticks, in µs.
-    pub phase: Arc<AtomicU32>,
     /// What its ticks take.
     pub pulse: Arc<Pulse>,
     pub outlet: Arc<dyn Outlet>,
@@ -110,7 +101,6 @@ pub struct View {
     unchanged: u32,
     /// When the pictures arrived that this tick shows first.
     fresh_pictures: Vec<Instant>,
-    phase: Phase,
     /// The longest encode of this tick, in nanoseconds of a processor.
     longest: AtomicU64,
 }
@@ -119,13 +109,10 @@ struct Visible {
     seen: Seen,
     stall: Stall,
     shown: Option<Shown>,
-    /// How much it counts for when the view ticks.
-    weight: f32,
 }
 
 impl View {
     pub fn new(parts: Parts) -> Self {
-        let phase = Phase::new(parts.cadence.time(1).saturating_duration_since(parts.cadence.epoch()));
         Self {
             epoch_unix_s: parts.wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
             parts,
@@ -139,21 +126,18 @@ impl View {
             snapshots: Vec::new(),
             unchanged: 0,
             fresh_pictures: Vec::new(),
-            phase,
             longest: AtomicU64::new(0),
         }
     }
 
-    fn tick(&mut self, n: u64, offset: Duration, now: Instant) {
-        let nominal = self.parts.cadence.time(n);
-        let due = nominal + offset;
-        let time_ms = nominal.saturating_duration_since(self.parts.cadence.epoch()).as_millis() as u64;
+    fn tick(&mut self, n: u64, now: Instant) {
+        let time_ms = self.parts.cadence.time(n).saturating_duration_since(self.parts.cadence.epoch()).as_millis() as u64;
         self.follow(time_ms);
         let pool = self.parts.pool.clone();
         if let Some(begun) = pool.now() {
-            ledger::late(Beat::Video, begun.saturating_duration_since(due));
+            ledger::late(Beat::Video, begun.saturating_duration_since(self.parts.cadence.time(n)));
         }
-        let (damage, spent) = pool.measure(|| self.draw(now, nominal, time_ms));
+        let (damage, spent) = pool.measure(|| self.draw(now, time_ms));
         let drawn = spent.map(|spent| spent.cpu);
         match spent {
             Some(spent) if self.is_seen() => self.parts.bill.charge(ledger::Stage::Compose, &spent),
@@ -168,14 +152,14 @@ impl View {
             self.unchanged = 0;
             self.sizes.spoil();
         }
-        let rtp_time = self.parts.cadence.rtp_time(n, 90_000) + (offset + SOUND_WAITS).as_micros() as u64 * 9 / 100;
+        let rtp_time = self.parts.cadence.rtp_time(n, 90_000);
         if resting && std::mem::take(&mut self.fresh) {
             self.leaving.clear();
             self.parts.watch.event(StageEvent::SceneShown { canvas: self.parts.id, scene, rtp_time });
         }
         self.answer_snapshots(now);
         let (cadence, unchanged) = (&self.parts.cadence, self.unchanged);
-        self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: due + SOUND_WAITS });
+        self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: cadence.time(n) });
         if let Some(drawn) = drawn {
             let encoded = Duration::from_nanos(std::mem::take(self.longest.get_mut()));
             self.parts.pulse.done(drawn + encoded);
@@ -188,10 +172,10 @@ impl View {
     }
 
     /// Paints what has changed.
-    fn draw(&mut self, now: Instant, nominal: Instant, time_ms: u64) -> Damage {
+    fn draw(&mut self, now: Instant, time_ms: u64) -> Damage {
         let seen = self.is_seen();
         if seen {
-            self.look(now, nominal);
+            self.look(now);
         }
         let Some(motion) = &mut self.motion else { return Damage::default() };
         let scene = motion.at(time_ms);
@@ -246,7 +230,7 @@ impl View {
     }
 
     /// Takes the latest pictures and walks the stall ladder of each source.
-    fn look(&mut self, now: Instant, nominal: Instant) {
+    fn look(&mut self, now: Instant) {
         self.fresh_pictures.clear();
         for visible in &mut self.sources {
             let latest = visible.seen.slot.latest(now);
@@ -258,29 +242,18 @@ impl View {
             let before = visible.shown.as_ref().map(|shown| shown.sequence);
             // The first one that is seen of somebody may have been there for long.
             let is_next = |shown: &&Shown| before.is_some_and(|before| before != shown.sequence);
-            if let Some(next) = shown.as_ref().filter(is_next) {
-                self.fresh_pictures.push(next.received);
-                // In the second before or after: places are the same in all periods.
-                let after = (next.ready.max(next.due) + Duration::from_secs(1)).saturating_duration_since(nominal);
-                self.phase.note(after, visible.weight);
-            }
+            self.fresh_pictures.extend(shown.as_ref().filter(is_next).map(|shown| shown.received));
             visible.shown = shown;
-        }
-        if let Some(offset) = self.phase.tick() {
-            self.parts.phase.store(offset.as_micros() as u32, Ordering::Relaxed);
         }
     }
 
     fn set_scene(&mut self, scene: Arc<Scene>, sources: Vec<Seen>) {
         let mut before = std::mem::take(&mut self.sources);
-        let keep = |seen: Seen| {
-            let weight = weight(&scene, seen.source);
-            match before.iter().position(|old| old.seen.track == seen.track) {
-                Some(index) => Visible { seen, weight, ..before.swap_remove(index) },
-                None => {
-                    let stall = Stall::new(seen.track.source == Source::Screen, self.parts.cadence.epoch());
-                    Visible { seen, stall, shown: None, weight }
-                }
+        let keep = |seen: Seen| match before.iter().position(|old| old.seen.track == seen.track) {
+            Some(index) => Visible { seen, ..before.swap_remove(index) },
+            None => {
+                let stall = Stall::new(seen.track.source == Source::Screen, self.parts.cadence.epoch());
+                Visible { seen, stall, shown: None }
             }
         };
         self.sources = sources.into_iter().map(keep).collect();
@@ -318,8 +291,8 @@ impl Stage for View {
 
     fn step(&mut self, input: Input) {
         match input {
-            Input::Tick { n, offset, now } => {
-                self.tick(n, offset, now);
+            Input::Tick { n, now } => {
+                self.tick(n, now);
                 self.parts.pending.fetch_sub(1, Ordering::Release);
             }
             Input::Scene { scene, sources } => self.set_scene(scene, sources),
@@ -350,13 +323,6 @@ impl Pictures for Latest<'_> {
             scaled: None,
         })
     }
-}
-
-/// How much a source counts for when the canvas ticks: as much as is seen of it, and several times as much where it is who speaks.
-fn weight(scene: &Scene, source: SourceId) -> f32 {
-    let tiles = scene.tiles.iter().filter(|tile| tile.source == Some(source));
-    let seen = |tile: &Tile| tile.rect.size().pixels() as f32 * if tile.speaking { SPEAKER } else { 1.0 };
-    tiles.map(seen).sum::<f32>() / scene.canvas.pixels().max(1) as f32
 }
 
 /// A canvas for a view of this size.
