@@ -98,6 +98,12 @@ impl Schedule {
         self.entries.iter().map(|ticked| ticked.entry.cadence.time(ticked.next)).min().unwrap_or(now + IDLE)
     }
 
+    /// Whether a view still works on a tick: virtual time must not run away from it.
+    #[cfg(test)]
+    pub fn is_busy(&self) -> bool {
+        self.entries.iter().any(|ticked| ticked.entry.pending.load(Ordering::Acquire) > 0)
+    }
+
     fn apply(&mut self, command: Command, now: Instant) {
         match command {
             Command::Add(entry) => self.entries.push(Ticked { next: entry.cadence.next(now), entry, fps: u32::MAX }),

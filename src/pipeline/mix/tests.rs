@@ -218,7 +218,7 @@ fn each_hears_all_the_others_and_not_themselves() {
 fn those_who_are_silent_share_one_encode() {
     let mut world = World::new(50, Settings::default());
     world.only(&[3, 20, 41]);
-    world.run(6000);
+    world.run(2000);
     world.run(1000);
     assert_eq!(world.encodes, 50 * 4, "three of their own and one shared");
     for who in [0, 3, 20, 41, 49] {
@@ -377,13 +377,13 @@ fn screen_sound_is_heard_by_others_and_not_by_whoever_shares_it() {
     let mut world = World::new(3, Settings::default());
     let mut screen = Sender::new(2500.0, 77);
     screen.level_dbov = Some(-13);
-    for tick in 0..350u64 {
+    for tick in 0..150u64 {
         let now = screen.until(tick as i64 * 960, world.epoch);
         for (_, mut packet) in now {
             packet.source = Source::ScreenAudio;
             world.mix.handle(Input::Packet { from: id(1), packet });
         }
-        if tick < 300 {
+        if tick < 100 {
             world.run(20);
         } else {
             let kept = std::mem::take(&mut world.heard);

@@ -257,28 +257,26 @@ impl Tier {
         !self.wishes.hidden && self.rung().is_none_or(|rung| rung.pace != Pace::Voice)
     }
 
-    /// What the connection shall find out that it carries, in bits per second; 0: nothing in particular. No more than is wished for: what is not used
-    /// would be padding.
+    /// What the connection shall find out that it carries, in bits per second; 0: nothing in particular.
     pub fn aim(&self) -> u32 {
-        let wished = if self.wishes.hidden { SOUND_BPS } else { self.wishes.most_bps() };
-        self.search().min(wished)
-    }
-
-    fn search(&self) -> u32 {
         // Where wishes alone hold it down the link is kept known, so that more can be sent the moment it is wished for.
         let place = match (self.looking.or(self.headroom), self.wishes.save_data) {
             (Some(_), _) => self.top,
             (None, true) => self.place(),
             (None, false) => self.at.min(self.place()),
         };
-        let aim = |place| (self.needs(place) as f32 * HEADROOM * 1.1) as u32;
+        // A rung is taken with headroom: to find no more than it needs would keep everybody below it.
+        let ample = |bps: u32| (bps as f32 * HEADROOM * 1.1) as u32;
+        let aim = |place| ample(self.needs(place));
+        // Padding beyond what is wished for would be of no use to anybody.
+        let wished = if self.wishes.hidden { SOUND_BPS } else { ample(self.wishes.most_bps()) };
         let thin = self.rung().is_some_and(|rung| rung.pace >= Pace::Still) && self.wishes.step != Step::NoVideo;
         // In powers of two: each rise is a probe. A probe for all of it would hold the sound up for as long as it takes to go through.
         let most = self
             .estimate
             .filter(|_| thin)
             .map_or(u32::MAX, |bps| aim(self.place().saturating_sub(1)).max(1 << bps.saturating_mul(THIN_AIM).max(1).ilog2()));
-        aim(place).min(most)
+        aim(place).min(most).min(wished)
     }
 
     /// What the rung's encoder may use where it serves this subscriber alone; between the least and the next better rung.
