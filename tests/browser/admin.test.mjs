@@ -89,7 +89,7 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
     });
 
     test('whatever can be pressed is in sight, in a narrower window too', async () => {
-      for (const width of [1500, 1280, 1100]) {
+      for (const width of [1500, 1280, 1100, 700, 380]) {
         await page.setViewport({ width, height: 1000 });
         const cut = await page.$$eval('.card :is(button, input, select)', (all) => all.filter((element) => element.checkVisibility()).filter((element) => {
           const [own, card] = [element, element.closest('.card')].map((each) => each.getBoundingClientRect());

@@ -16,6 +16,8 @@ const QUIET_DBOV = -60;
 
 const STATES = { connecting: 'connecting', connected: 'here', reconnecting: 'silent', disconnected: 'gone', waiting: 'waits' };
 
+const HEADS = ['Name', 'State', 'Sends', 'Loudness', 'Role', 'View', ''];
+
 export class People {
   #room;
   #views = ['main'];
@@ -36,8 +38,8 @@ export class People {
     this.seen = seen;
     this.rows = el('tbody');
     this.none = el('p', { class: 'empty' }, 'Nobody is here.');
-    this.table = table(['Name', 'State', 'Sends', 'Loudness', 'Role', 'View', ''], this.rows, { class: 'people-table' });
-    this.element = el('section', { class: 'card', 'aria-labelledby': 'people-title' }, el('h2', { id: 'people-title' }, 'People'), this.none, el('div', { class: 'scroll' }, this.table));
+    this.table = table(HEADS, this.rows, { class: 'people-table' });
+    this.element = el('section', { class: 'card people-card', 'aria-labelledby': 'people-title' }, el('h2', { id: 'people-title' }, 'People'), this.none, el('div', { class: 'scroll' }, this.table));
     this.refresh();
     this.levels = setInterval(() => document.hidden || this.refresh(), LEVELS_MS);
   }
@@ -117,7 +119,7 @@ export class People {
         transfer: (room) => this.#transfer(person, room),
         sidebar: (name) => this.sidebars.move(person.id, name),
       });
-      tools.row = el('tr', { class: 'more', 'data-of': person.id }, el('td', { colSpan: 7 }, tools.element));
+      tools.row = el('tr', { class: 'more', 'data-of': person.id }, el('td', { colSpan: HEADS.length }, tools.element));
       this.#open.set(person.id, tools);
     }
     return this.refresh();
@@ -154,7 +156,7 @@ export class People {
       el('button', { type: 'button', class: 'quiet danger', ...key('remove'), 'aria-label': `Remove ${name}`, onclick: () => this.#remove(person) }, 'Remove'),
     ];
     const cells = [who, STATES[person.state] ?? person.state, signs || person.kind, this.#gain(person, name), role, view, el('span', { class: 'buttons' }, ...buttons)];
-    return el('tr', { 'data-id': person.id }, ...cells.map((cell) => el('td', {}, cell)));
+    return el('tr', { 'data-id': person.id }, ...cells.map((cell, column) => el('td', { 'data-head': HEADS[column] }, cell)));
   }
 
   /** How loud somebody's microphone is now. */

@@ -86,29 +86,40 @@ export class Source {
     // Another file means a moment without a picture: only where the one there is does not suffice.
     const atEnd = () => this.#run(async () => { if (this.#isAtEnd) await this.#grow(); });
     for (const event of ['ended', 'play', 'seeked']) this.#video.addEventListener(event, atEnd, { signal: this.#end.signal });
-    this.#timer = setInterval(() => (this.#video.ended ? atEnd() : undefined), AGAIN_MS);
+    if (!this.#list.ended) this.#timer = setInterval(() => (this.#video.ended || !this.#video.src ? atEnd() : undefined), AGAIN_MS);
   }
 
   get #isAtEnd() {
-    const { currentTime, duration, ended } = this.#video;
-    return ended || duration - currentTime < 1;
+    const { currentTime, duration, ended, src } = this.#video;
+    return ended || !src || duration - currentTime < 1;
   }
 
   /** Fetches what was added, and goes on where it stood. */
   async #grow() {
     this.#list = playlist(await (await this.#get('playlist.m3u8')).text());
-    const held = this.#parts.reduce((sum, part) => sum + part.size, 0);
-    const last = this.#list.segments.at(-1) ?? this.#list.head;
     if (this.#list.ended) clearInterval(this.#timer);
-    if (!last || last.first + last.length <= held) return;
-    const range = { Range: `bytes=${held}-${last.first + last.length - 1}` };
-    this.#parts.push(await (await this.#get('media?form=fragmented', range)).blob());
+    const held = this.#parts.reduce((sum, part) => sum + part.size, 0);
+    const added = await this.#beyond(held);
+    // A head without a picture after it would be a broken file.
+    const { first, length } = this.#list.head ?? { first: held + added.size, length: 0 };
+    if (added.size === 0 || held + added.size <= first + length) return;
+    this.#parts.push(added);
     const [{ src, currentTime, paused, ended }, url] = [this.#video, URL.createObjectURL(new Blob(this.#parts))];
     this.#video.src = url;
-    URL.revokeObjectURL(src);
+    if (src) URL.revokeObjectURL(src);
     if (currentTime === 0 && paused) return;
     this.#video.currentTime = currentTime;
     if (!paused || ended) await this.#video.play().catch(() => {});
+  }
+
+  /** What there is from a byte on. */
+  async #beyond(held) {
+    try {
+      return await (await this.#get('media?form=fragmented', { Range: `bytes=${held}-` })).blob();
+    } catch (error) {
+      if (error.status === 416) return new Blob();
+      throw error;
+    }
   }
 
   async #open() {
