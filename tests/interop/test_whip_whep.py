@@ -1,4 +1,5 @@
 """A WHIP publisher and a WHEP player that are not ours, and the two protocols by their letter."""
+import json
 import unittest
 
 from http_call import call
@@ -7,6 +8,7 @@ from peer import Peer, until
 from server import Server
 
 RED = (90, 100, 210)
+GREEN = (145, 54, 34)
 WHOLE = {"x": 0.0, "y": 0.0, "width": 1.0, "height": 1.0}
 
 
@@ -30,12 +32,12 @@ class WhipAndWhep(unittest.IsolatedAsyncioTestCase):
         self.assertTrue(answer.headers["Location"].startswith(f"/whip/{room}/"), answer.headers["Location"])
         return peer
 
-    async def watch(self, room: str, codec: str) -> Peer:
+    async def watch(self, room: str, codec: str, query: str = "") -> Peer:
         peer = Peer()
         self.addAsyncCleanup(peer.close)
         peer.add("audio", "recvonly")
         peer.add("video", "recvonly", codec=codec)
-        answer = await peer.offer(f"{self.server.url}/whep/{room}")
+        answer = await peer.offer(f"{self.server.url}/whep/{room}{query}")
         self.assertEqual(answer.status, 201, answer.body)
         self.assertTrue(answer.headers["Location"].startswith(f"/whep/{room}/"), answer.headers["Location"])
         return peer
@@ -51,6 +53,22 @@ class WhipAndWhep(unittest.IsolatedAsyncioTestCase):
         players = [await self.watch("two", codec) for codec in ("H264", "VP8")]
         for player in players:
             await until("the player sees the publisher's colour", lambda: player.frame and is_near(colour_at(player.frame, WHOLE), RED))
+
+    async def test_the_view_that_is_asked_for_is_what_is_watched(self) -> None:
+        await self.publish("views", "VP8")
+        people = json.loads((await call("GET", f"{self.server.url}/v1/rooms/views/participants")).body)["items"]
+        view = {"canvas": {"width": 320, "height": 180, "background": "#00ff00"}, "exclude": [people[0]["id"]]}
+        made = await call("PUT", f"{self.server.url}/v1/rooms/views/views/side", json.dumps(view), Content_Type="application/json")
+        self.assertIn(made.status, (200, 201), made.body)
+        side, main = [await self.watch("views", "VP8", query) for query in ("?view=side", "?view=main")]
+        await until("the other view has nobody in it", lambda: side.frame and is_near(colour_at(side.frame, WHOLE), GREEN))
+        await until("the main one has the publisher", lambda: main.frame and is_near(colour_at(main.frame, WHOLE), RED))
+        self.assertEqual((side.frame.width, side.frame.height), (320, 180))
+        peer = Peer()
+        self.addAsyncCleanup(peer.close)
+        peer.add("video", "recvonly", codec="VP8")
+        refused = await peer.offer(f"{self.server.url}/whep/views?view=nowhere")
+        self.assertEqual(refused.status, 404, refused.body)
 
     async def test_a_session_that_is_deleted_is_gone(self) -> None:
         peer = await self.publish("gone", "VP8")
