@@ -68,7 +68,7 @@ class WhipAndWhep(unittest.IsolatedAsyncioTestCase):
         self.addAsyncCleanup(peer.close)
         peer.add("video", "recvonly", codec="VP8")
         refused = await peer.offer(f"{self.server.url}/whep/views?view=nowhere")
-        self.assertEqual(refused.status, 404, refused.body)
+        self.assertEqual(refused.status, 422, refused.body)
 
     async def test_a_session_that_is_deleted_is_gone(self) -> None:
         peer = await self.publish("gone", "VP8")
