@@ -54,6 +54,8 @@ pub struct World {
     inputs: mpsc::Receiver<Input>,
     commands: mpsc::Receiver<net::Command>,
     traces: Traces,
+    /// Real time that has gone into the guests: the rest is the server's.
+    pub guests_took: Duration,
 }
 
 impl Drop for World {
@@ -148,6 +150,7 @@ impl World {
             inputs,
             commands,
             traces: Traces::new(),
+            guests_took: Duration::ZERO,
         }
     }
 
@@ -343,10 +346,12 @@ impl World {
         while let Some(packet) = self.network.deliver(now) {
             self.deliver(packet);
         }
-        for guest in self.guests.iter_mut().filter(|guest| !guest.gone) {
-            guest.send(now);
-            guest.peer.handle_timeout(now);
-        }
+        self.of_guests(|world| {
+            for guest in world.guests.iter_mut().filter(|guest| !guest.gone) {
+                guest.send(now);
+                guest.peer.handle_timeout(now);
+            }
+        });
         if self.hub_timeout.is_some_and(|at| at <= now) {
             self.hub.handle_timeout(now);
         }
@@ -374,9 +379,20 @@ impl World {
         if packet.to == server {
             let datagram = Datagram { transport: Transport::Udp, source: packet.from, destination: server, contents: &packet.contents };
             self.hub.handle_datagram(self.now, &datagram);
-        } else if let Some(guest) = self.guests.iter_mut().find(|guest| guest.public == packet.to && !guest.gone) {
-            guest.receive(self.now, packet.from, &packet.contents);
+            return;
         }
+        self.of_guests(|world| {
+            if let Some(guest) = world.guests.iter_mut().find(|guest| guest.public == packet.to && !guest.gone) {
+                guest.receive(world.now, packet.from, &packet.contents);
+            }
+        });
+    }
+
+    /// Does what is not the server's work.
+    fn of_guests(&mut self, work: impl FnOnce(&mut Self)) {
+        let began = mixdown::runtime::clock::now();
+        work(self);
+        self.guests_took += mixdown::runtime::clock::now() - began;
     }
 
     /// Moves everything that is ready until nothing is.
@@ -415,12 +431,14 @@ impl World {
                 self.network.send(now, &mut guest.down, packet);
             }
         }
-        for guest in self.guests.iter_mut().filter(|guest| !guest.gone) {
-            for (to, contents) in guest.drain(now) {
-                let packet = Packet { from: guest.public, to, contents };
-                self.network.send(now, &mut guest.up, packet);
+        self.of_guests(|world| {
+            for guest in world.guests.iter_mut().filter(|guest| !guest.gone) {
+                for (to, contents) in guest.drain(now) {
+                    let packet = Packet { from: guest.public, to, contents };
+                    world.network.send(now, &mut guest.up, packet);
+                }
             }
-        }
+        });
     }
 
     /// What `viewer` saw since `from`.
