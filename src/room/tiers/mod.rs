@@ -288,8 +288,13 @@ impl Tier {
             .map_or(u32::MAX, |bps| aim(self.place().saturating_sub(1)).max(1 << bps.saturating_mul(THIN_AIM).max(1).ilog2()));
         let end = aim(place).min(most).min(wished);
         // What a better rung needs is sent before it is taken: an estimate falls to what got through of late, and while its first, large picture is on the way
-        // that must not be next to nothing.
-        let least = self.headroom.and(self.estimate).and_then(|estimate| self.better(estimate)).map_or(0, |place| self.needs(place));
+        // that must not be next to nothing. Below what moves the padding would be felt by the voice.
+        let least = self
+            .headroom
+            .and(self.estimate)
+            .filter(|_| !thin)
+            .and_then(|estimate| self.better(estimate))
+            .map_or(0, |place| self.needs(place));
         least.min(end)..end
     }
 
