@@ -13,7 +13,9 @@ impl Conference {
         match *change {
             Change::Pace { canvas, fps } => self.video.pace_view(canvas, fps),
             Change::Halve { participant, halved } => self.tell_net(net::Command::Halve { participant, halved }),
-            Change::Aim { participant, bitrate_bps } => self.tell_net(net::Command::Aim { participant, bitrate_bps }),
+            Change::Aim { participant, ref bitrate_bps } => {
+                self.tell_net(net::Command::Aim { participant, bitrate_bps: bitrate_bps.clone() });
+            }
             Change::Layers { canvas, id, layered } => self.video.set_layered(canvas, id, layered),
             Change::Rate { canvas, id, bitrate_bps } => self.video.set_bitrate(canvas, id, bitrate_bps),
             Change::Grade { listener, grade } => self.tell_mix(mix::Input::Grade { listener, grade }),

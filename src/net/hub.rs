@@ -440,6 +440,9 @@ impl Slot {
             Verdict::Send => (None, false),
             Verdict::Switch { left } => (left, true),
         };
+        if switches {
+            self.peer.begin_anew(now);
+        }
         let rtp_time = self.feed.stamp(picture.rtp_time);
         match self.peer.send_video(picture, packets, rtp_time, now) {
             Sent::Sent => {

@@ -19,6 +19,7 @@ use crate::ids::{ParticipantId, RenditionId, TrackId};
 use crate::media::{AudioOut, VideoOut};
 use crate::peer::types::{Answer, CloseReason, Event, Stats};
 use crate::pipeline::{Inlet, Outlet};
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use bucket::Rate;
@@ -65,10 +66,10 @@ pub enum Command {
         participant: ParticipantId,
         halved: bool,
     },
-    /// What the connection shall find out that it carries, in bits per second.
+    /// What the connection is to send at least and shall find out that it carries, in bits per second.
     Aim {
         participant: ParticipantId,
-        bitrate_bps: u32,
+        bitrate_bps: Range<u32>,
     },
     Video {
         rendition: RenditionId,

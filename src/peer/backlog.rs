@@ -13,6 +13,8 @@ const TOO_MUCH: Duration = Duration::from_millis(500);
 const TOO_OLD: Duration = Duration::from_millis(700);
 /// The room hears of one congestion no more often than this.
 const TELL: Duration = Duration::from_millis(300);
+/// For so long a link that did not keep up is one that may still have too much before it.
+const RECENT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
 pub struct Backlog {
@@ -61,6 +63,11 @@ impl Backlog {
         due
     }
 
+    /// What waited was too much, not long ago.
+    pub fn was_too_long(&self, now: Instant) -> bool {
+        self.told.is_some_and(|told| now < told + RECENT)
+    }
+
     fn part(&mut self, now: Instant) -> u64 {
         let epoch = *self.epoch.get_or_insert(now);
         // From 1 on: 0 is a part that never was.
@@ -98,6 +105,8 @@ mod tests {
         let rate = backlog.is_too_long(17_000, now - ms(100), now).expect("1 s at 140 kb/s");
         assert!((130_000..150_000).contains(&rate), "{rate}");
         assert_eq!(backlog.is_too_long(17_000, now - ms(90), now), None);
+        assert!(!backlog.was_too_long(now));
         assert!(backlog.tell(now) && !backlog.tell(now + ms(299)) && backlog.tell(now + ms(300)));
+        assert!(backlog.was_too_long(now + ms(3_299)) && !backlog.was_too_long(now + ms(3_300)));
     }
 }

@@ -32,11 +32,11 @@ impl Peer {
             str0m::Event::EgressBitrateEstimate(kind) => self.estimate(&kind, now),
             str0m::Event::PeerStats(stats) => {
                 let rtt = stats.rtt.or(stats.selected_candidate_pair.and_then(|pair| pair.current_round_trip_time));
+                let report = self.meter.report(stats.egress_loss_fraction, rtt, now);
                 if let Some(bps) = stats.bwe_tx.filter(|_| self.session.transport_cc) {
                     let news = self.meter.latest(self.bounded(bps), now).map(Event::Estimate);
                     self.outputs.extend(news.map(Output::Event));
                 }
-                let report = self.meter.report(stats.egress_loss_fraction, rtt, now);
                 if let Some(Event::Report { loss, .. }) = report {
                     self.redundancy.report(loss, self.meter.stats().estimate_bps, now);
                 }

@@ -21,7 +21,8 @@ const GAIN: f32 = 1.1;
 
 #[derive(Debug, Default)]
 pub struct Fill {
-    /// What the link shall be found to carry, in bits per second.
+    /// What is to be sent at least, and what the link shall be found to carry, in bits per second.
+    least: u32,
     aim: u32,
     step: Option<Step>,
 }
@@ -35,9 +36,15 @@ struct Step {
 }
 
 impl Fill {
-    /// The link shall be found to carry so much from now on. `estimate`: what it is thought to carry, where that is known; `sent_bps` are sent.
-    pub fn aim(&mut self, bps: u32, estimate: Option<u32>, sent_bps: u32, now: Instant) {
-        let rises = bps > std::mem::replace(&mut self.aim, bps);
+    /// So much is to be sent at least, and the link shall be found to carry so much, from now on. `estimate`: what it is thought to carry, where that is
+    /// known; `sent_bps` are sent.
+    pub fn aim(&mut self, bps: Range<u32>, estimate: Option<u32>, sent_bps: u32, now: Instant) {
+        self.least = bps.start;
+        let before = std::mem::replace(&mut self.aim, bps.end);
+        if bps.end == before {
+            return;
+        }
+        let rises = bps.end > before;
         let unused = |estimate: &u32| (sent_bps as f32) < *estimate as f32 * IN_USE;
         self.step = estimate.filter(|_| rises).filter(unused).and_then(|estimate| self.fill(estimate, now));
     }
@@ -50,7 +57,13 @@ impl Fill {
     /// What is sent at least, with padding, and what is probed for, in bits per second.
     pub fn bounds(&self) -> (u32, u32) {
         let level = self.step.as_ref().filter(|step| !step.probes).map(|step| (step.from as f32 * FULL) as u32);
-        level.map_or((0, self.aim), |level| (level, level))
+        let level = level.map(|level| level.max(self.least));
+        level.map_or((self.least, self.aim), |level| (level, level))
+    }
+
+    /// More is sent than there is, or soon will be.
+    pub fn fills(&self) -> bool {
+        self.least > 0 || self.step.is_some()
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -80,7 +93,7 @@ mod tests {
     fn a_thin_link_is_filled_for_a_moment_before_it_is_probed_for_more_as_long_as_that_helps() {
         let mut now = crate::runtime::clock::now();
         let mut fill = Fill::default();
-        fill.aim(1_500_000, KNOWN, 60_000, now);
+        fill.aim(0..1_500_000, KNOWN, 60_000, now);
         assert_eq!(fill.bounds(), (95_000, 95_000));
         assert!(!fill.handle_timeout(KNOWN, now + Duration::from_millis(599)));
         now += FILL;
@@ -95,6 +108,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_better_rung_needs_is_sent_before_it_is_taken_and_disturbs_no_step() {
+        let now = crate::runtime::clock::now();
+        let mut fill = Fill::default();
+        fill.aim(0..1_500_000, KNOWN, 60_000, now);
+        fill.aim(270_000..1_500_000, Some(300_000), 60_000, now);
+        assert_eq!(fill.bounds(), (270_000, 270_000));
+        assert!(fill.handle_timeout(Some(300_000), now + FILL));
+        assert_eq!(fill.bounds(), (270_000, 1_500_000));
+        fill.aim(0..1_500_000, Some(300_000), 270_000, now + FILL);
+        assert_eq!((fill.bounds(), fill.fills()), ((0, 1_500_000), true), "a probe");
+    }
+
+    #[test]
     fn nothing_is_filled_up_where_that_gains_nothing() {
         let now = crate::runtime::clock::now();
         let mut fill = Fill::default();
@@ -105,7 +131,7 @@ mod tests {
             ("less is asked for", 600_000, KNOWN, 0),
             ("it is used up", 1_400_000, KNOWN, 91_000),
         ] {
-            fill.aim(bps, estimate, sent, now);
+            fill.aim(0..bps, estimate, sent, now);
             assert_eq!((fill.bounds(), fill.deadline()), ((0, bps), None), "{what}");
         }
     }

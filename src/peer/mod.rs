@@ -50,7 +50,7 @@ use redundancy::Redundancy;
 use session::Session;
 pub use session::{REPAIR_AGE, REPAIR_PACKETS, REPAIR_SHARE};
 use stats::Meter;
-use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
+use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration, time::Instant};
 use str0m::media::MediaTime;
 use str0m::net::{Protocol, Receive};
 use str0m::{Input, Rtc, RtcError};
@@ -266,8 +266,8 @@ impl Peer {
             if self.backlog.tell(now) {
                 self.outputs.push_back(Output::Event(Event::Congested(bps)));
             }
-            self.touch();
-            self.settle(now);
+            // Nothing goes on from what was sent before.
+            self.forget(now);
             return Sent::Congested;
         }
         let mut api = self.rtc.direct_api();
@@ -278,6 +278,21 @@ impl Peer {
         Sent::Sent
     }
 
+    /// A keyframe is next, and whoever has that needs nothing of what was sent before.
+    pub fn begin_anew(&mut self, now: Instant) {
+        if self.backlog.was_too_long(now) {
+            self.forget(now);
+        }
+    }
+
+    /// What was sent before is sent again no more. Receivers go on asking, each round trip once more, and on a thin link their repairs would go before all
+    /// that is new.
+    fn forget(&mut self, now: Instant) {
+        self.touch();
+        self.session.forget(&mut self.rtc);
+        self.settle(now);
+    }
+
     /// What the link takes, if that is too little for what waits already.
     fn is_congested(&mut self, mid: str0m::media::Mid, now: Instant) -> Option<u32> {
         let mut api = self.rtc.direct_api();
@@ -286,8 +301,8 @@ impl Peer {
         self.backlog.is_too_long(queued, since, now)
     }
 
-    /// What the connection shall find out that it carries, in bits per second.
-    pub fn aim(&mut self, bps: u32, now: Instant) {
+    /// What is to be sent at least, with padding, and what the connection shall find out that it carries, in bits per second.
+    pub fn aim(&mut self, bps: Range<u32>, now: Instant) {
         self.touch();
         if self.last_picture.is_none_or(|last| now > last + NO_VIDEO) {
             // Probes send again what is kept: small packets alone hold no sound up on a thin link.
@@ -295,7 +310,7 @@ impl Peer {
         }
         let stats = self.meter.stats();
         let estimate = stats.estimate_bps.filter(|_| self.session.transport_cc);
-        self.fill.aim(bps.min(self.config.max_bitrate_bps), estimate, stats.send_bitrate_bps, now);
+        self.fill.aim(bps.start..bps.end.min(self.config.max_bitrate_bps), estimate, stats.send_bitrate_bps, now);
         session::aim(&mut self.rtc, self.fill.bounds());
         self.settle(now);
     }

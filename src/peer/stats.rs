@@ -18,6 +18,9 @@ pub struct Meter {
     average: Option<u32>,
     /// The shortest round trip so far, in milliseconds.
     least_rtt_ms: Option<f32>,
+    /// The stack's own, and the shortest of these: receivers' reports wait in a queue with everything else, and tell of one late.
+    own_rtt_ms: Option<f32>,
+    least_own_rtt_ms: Option<f32>,
 }
 
 /// How long an estimate that is not averaged counts.
@@ -27,6 +30,10 @@ const CALM_MS: f32 = 60.0;
 const CALM_LOSS: f32 = 0.1;
 /// Where little is sent an estimate that follows what arrives goes down by chance and not up again: up to here it does not fall below what goes out.
 const LITTLE: u32 = 200_000;
+/// A link that carries little, and on which packets wait for so long, is given no more than this until they are through: what a thin picture and a thin
+/// sound take. The estimator is content with a queue that grows no more.
+const QUEUE_MS: f32 = 300.0;
+const DRAINS: u32 = 75_000;
 
 impl Meter {
     pub fn received(&mut self, bytes: usize) {
@@ -44,7 +51,8 @@ impl Meter {
     pub fn estimate(&mut self, average: u32, now: Instant) -> Option<u32> {
         self.average = Some(average);
         let latest = self.latest.filter(|(_, at)| now < *at + LATEST).map_or(u32::MAX, |(latest, _)| latest);
-        let bps = average.min(latest).max(self.carried());
+        let carried = average.min(latest).max(self.carried());
+        let bps = if carried <= LITTLE && self.stands() { carried.min(DRAINS) } else { carried };
         self.stats.estimate_bps = Some(bps);
         let news = self.told.is_none_or(|(told, at)| {
             let change = told.abs_diff(bps);
@@ -66,8 +74,15 @@ impl Meter {
     /// What the link is seen to carry, where that is little; else 0.
     fn carried(&self) -> u32 {
         let Stats { loss_down, rtt_ms, send_bitrate_bps, .. } = self.stats;
-        let calm = rtt_ms.zip(self.least_rtt_ms).is_some_and(|(rtt, least)| rtt <= least + CALM_MS);
+        let near = |rtt: Option<f32>, least: Option<f32>| rtt.zip(least).is_some_and(|(rtt, least)| rtt <= least + CALM_MS);
+        let own = self.own_rtt_ms.is_none() || near(self.own_rtt_ms, self.least_own_rtt_ms);
+        let calm = own && near(rtt_ms, self.least_rtt_ms);
         if calm && loss_down <= CALM_LOSS { send_bitrate_bps.min(LITTLE) } else { 0 }
+    }
+
+    /// A queue stands before the link.
+    fn stands(&self) -> bool {
+        self.own_rtt_ms.zip(self.least_own_rtt_ms).is_some_and(|(rtt, least)| rtt > least + QUEUE_MS)
     }
 
     /// A receiver report about one of our streams.
@@ -94,6 +109,8 @@ impl Meter {
             self.stats.send_bitrate_bps = rate(self.stats.sent_bytes - sent);
         }
         self.mark = Some((self.stats.received_bytes, self.stats.sent_bytes, now));
+        self.own_rtt_ms = rtt.map(|rtt| rtt.as_secs_f32() * 1_000.0);
+        self.least_own_rtt_ms = self.own_rtt_ms.into_iter().chain(self.least_own_rtt_ms).reduce(f32::min);
         let loss = self.reported_loss.take().or(egress_loss);
         let rtt = self.reported_rtt.take().or(rtt);
         if let Some(rtt) = rtt {
@@ -138,5 +155,28 @@ mod tests {
         assert_eq!(next(100_000, 60, 0.0), LITTLE);
         assert_eq!(next(10_000, 400, 0.0), 30_000, "it waits");
         assert_eq!(next(10_000, 60, 0.3), 30_000, "it is lost");
+    }
+
+    /// The receivers' reports wait with everything else, and the stack's own sight of the round trip does not.
+    #[test]
+    fn a_queue_that_stands_is_noticed_by_the_stacks_own_round_trips_and_let_run_out() {
+        let start = crate::runtime::clock::now();
+        let mut meter = Meter::default();
+        let mut at = 0;
+        let mut next = |own_rtt_ms, average| {
+            at += 1;
+            let now = start + Duration::from_secs(at);
+            meter.egress(None, Some(Duration::from_millis(60)));
+            meter.sent(10_000);
+            meter.report(Some(0.0), Some(Duration::from_millis(own_rtt_ms)), now);
+            meter.estimate(average, now);
+            meter.stats().estimate_bps.unwrap()
+        };
+        next(60, 30_000);
+        assert_eq!(next(60, 30_000), 80_000, "carried");
+        assert_eq!(next(1_100, 30_000), 30_000, "it waits, and the receiver's report as well");
+        assert_eq!(next(1_100, 150_000), DRAINS);
+        assert_eq!(next(1_100, 900_000), 900_000, "a link that carries more has it through soon");
+        assert_eq!(next(60, 150_000), 150_000);
     }
 }

@@ -16,6 +16,7 @@ use crate::media::Facts;
 use mixdown_codecs::{AudioCodec, EncoderConfig, Size, VideoCodec};
 use mixdown_layouts::Scene;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -75,8 +76,8 @@ pub struct Plan {
     pub layered: BTreeSet<RenditionId>,
     /// Encoders that follow their subscriber's link, in bits per second.
     pub rates: BTreeMap<RenditionId, u32>,
-    /// What each subscriber's connection shall find out that it carries, in bits per second.
-    pub aims: BTreeMap<ParticipantId, u32>,
+    /// What each subscriber's connection is to send at least and shall find out that it carries, in bits per second.
+    pub aims: BTreeMap<ParticipantId, Range<u32>>,
     /// Video tracks that somebody sees, with the height of their largest tile in pixels.
     pub wanted: BTreeMap<TrackId, u32>,
     pub sound: SoundPlan,
@@ -171,7 +172,7 @@ pub enum Change {
     /// What the participant's connection shall find out that it carries.
     Aim {
         participant: ParticipantId,
-        bitrate_bps: u32,
+        bitrate_bps: Range<u32>,
     },
     /// 0: seen by nobody.
     Wanted {
@@ -273,7 +274,7 @@ pub(super) fn derive(room: &Room) -> Plan {
         plan.canvases.insert(id, CanvasPlan { content: Arc::new(wish.content), scene, renditions, fps });
     }
     plan.untouched = plan.passes.keys().filter(|track| !composed.contains_key(track)).copied().collect();
-    plan.aims = room.members.iter().filter(|member| member.tier.aim() > 0).map(|member| (member.id, member.tier.aim())).collect();
+    plan.aims = room.members.iter().map(|member| (member.id, member.tier.aim())).filter(|(_, aim)| aim.end > 0).collect();
     plan.sound = mixes::derive(room);
     plan
 }
@@ -384,7 +385,7 @@ pub(super) fn difference(old: &Plan, new: &Plan, out: &mut Vec<Change>) {
         out.push(Change::Halve { participant: *participant, halved: new.halved.contains(participant) });
     }
     for (participant, bitrate_bps) in new.aims.iter().filter(|(participant, aim)| old.aims.get(participant) != Some(aim)) {
-        out.push(Change::Aim { participant: *participant, bitrate_bps: *bitrate_bps });
+        out.push(Change::Aim { participant: *participant, bitrate_bps: bitrate_bps.clone() });
     }
     compare(&old.wanted, &new.wanted, |track, height| out.push(Change::Wanted { track, height: height.unwrap_or(0) }));
     for track in old.untouched.symmetric_difference(&new.untouched) {

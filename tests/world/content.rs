@@ -4,6 +4,7 @@
 //! (6 + 12 bits and 6 check bits), which survive scaling, moderate cropping and coding. A sound is a
 //! person's own tone.
 
+use crate::network::Dice;
 use mixdown_codecs::{I420Frame, Size};
 use mixdown_layouts::{Cast, Layout, Person, Source, SourceId};
 
@@ -43,6 +44,17 @@ pub fn draw(picture: &mut I420Frame, person: u8, frame: u16) {
         for row in top..top + height {
             planes.y[row * planes.y_stride + left..][..width].fill(value);
         }
+    }
+}
+
+/// Noise in the lowest eighth of a picture, another in each.
+pub fn noise(picture: &mut I420Frame, n: u64) {
+    let mut dice = Dice::new(n);
+    let (size, planes) = (picture.size(), picture.planes_mut());
+    let rows = (size.height / 8) as usize * planes.y_stride;
+    let from = planes.y.len() - rows;
+    for part in planes.y[from..].chunks_mut(8) {
+        part.iter_mut().zip(dice.next().to_le_bytes()).for_each(|(value, random)| *value = 64 + random / 2);
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Profile {
     pub size: Size,
     pub fps: u32,
     pub simulcast: bool,
+    /// With noise below the code, which takes all the bits that there are.
+    pub busy: bool,
     /// Sings its tone from here on (ms of the guest's life) …
     pub sings_from: u64,
     /// … to here.
@@ -56,6 +58,7 @@ impl Profile {
             size: Size::new(320, 180),
             fps: 30,
             simulcast: false,
+            busy: false,
             sings_from: 0,
             sings_to: u64::MAX,
             beeps: false,
@@ -275,6 +278,9 @@ impl Guest {
         let (n, taken) = (self.pictures, self.picture_time(self.pictures));
         for layer in &mut self.layers {
             content::draw(&mut layer.picture, self.profile.person, n as u16);
+            if self.profile.busy {
+                content::noise(&mut layer.picture, n);
+            }
             let intra = if std::mem::take(&mut layer.force) { Intra::Force } else { Intra::Auto };
             let time_ms = n * 1000 / u64::from(self.profile.fps);
             let Ok(Some(coded)) = layer.encoder.encode(&layer.picture, time_ms, intra) else { continue };

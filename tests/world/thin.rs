@@ -6,15 +6,19 @@ use crate::world::{Options, World, small_canvas};
 use mixdown::client::{Change, Screen};
 use mixdown::ids::Source;
 use mixdown::room::model::{Canvas, ParticipantPatch};
-use mixdown_codecs::VideoCodec;
+use mixdown_codecs::{Size, VideoCodec};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A sender, and viewers behind these links, in a room of this canvas.
 fn room(seed: u64, canvas: Canvas, links: &[Link]) -> World {
+    room_of(seed, canvas, Profile::new(1), links)
+}
+
+fn room_of(seed: u64, canvas: Canvas, sender: Profile, links: &[Link]) -> World {
     let mut world = World::with(Options { seed, canvas, ..Options::default() });
-    world.join(Profile::new(1));
+    world.join(sender);
     for (n, link) in links.iter().enumerate() {
         let index = world.join(Profile::viewer(n as u8 + 2));
         world.links(index, Link { delay: link.delay, ..Link::default() }, link.clone());
@@ -102,6 +106,45 @@ fn a_link_that_breaks_down_and_comes_back_is_followed_both_ways_and_the_sound_ne
     assert!(gap < Duration::from_millis(600), "no sound for {gap:?}");
     let expected = (world.now - from).as_millis() / 20;
     assert!(packets as u128 >= expected * 97 / 100, "{packets} of {expected}");
+}
+
+/// What a viewer is sent on 150 kb/s after three seconds, and over ten more the longest wait, the fewest pictures in two seconds and the longest silence.
+fn broken_down(world: &mut World) -> (f64, Duration, usize, Duration) {
+    world.guests[1].down.link.rate_bps = Some(150_000);
+    world.run_ms(3000);
+    let offered = world.guests[1].down.offered;
+    world.run_ms(2000);
+    let sent = (world.guests[1].down.offered - offered) as f64 * 8.0 / 2.0;
+    let thin = world.now;
+    world.run_ms(10_000);
+    let late = world.guests[1].down.longest_since(thin);
+    let second = |n: u64| thin + Duration::from_millis(n * 500);
+    let within = |from: Instant| world.sights(1, from).take_while(|sight| sight.at < from + Duration::from_secs(2)).count();
+    let fewest = (0..17).map(|n| within(second(n))).min().unwrap();
+    let (gap, _) = sound_gap(world, 1, thin);
+    (sent, late, fewest, gap)
+}
+
+/// Of a picture that takes all the bits there are: losses in the queue that overflows are asked for again and again, and estimates follow what little is sent.
+#[test]
+fn a_picture_that_takes_all_bits_goes_on_moving_on_a_link_that_breaks_down() {
+    let busy = Profile { busy: true, size: Size::new(640, 360), ..Profile::new(1) };
+    let mut world = room_of(71, hd(), busy, &[link(2_000)]);
+    world.run_ms(6000);
+    let before = mark(&world, 1);
+    world.run_ms(3000);
+    let whole = rate(&world, 1, before);
+    assert!(whole > 1_300_000.0, "{whole}");
+    for n in 0..3 {
+        let (sent, late, fewest, gap) = broken_down(&mut world);
+        println!("{n}: {sent:.0} bit/s, {late:?} in the queue, {fewest} pictures in the slowest two seconds, {gap:?} without sound");
+        assert!(sent < 150_000.0, "{n}: after three seconds {sent} bit/s are sent");
+        assert!(late < Duration::from_millis(400), "{n}: {late:?} in the queue");
+        assert!(fewest >= 14, "{n}: {fewest} pictures in two seconds");
+        assert!(gap < Duration::from_millis(200), "{n}: no sound for {gap:?}");
+        world.guests[1].down.link.rate_bps = Some(2_000_000);
+        world.run_ms(15_000 + 137 * n);
+    }
 }
 
 fn limit(world: &mut World, viewer: usize, bps: u32) {

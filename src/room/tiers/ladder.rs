@@ -15,6 +15,8 @@ const STEP: f64 = 0.8;
 /// What a moving picture gets at least, and what it gets at most on the lowest rung, in bits per second.
 const LEAST_BPS: u32 = 40_000;
 const SLOW_BPS: u32 = 110_000;
+/// Beside the least of a moving picture there is a lean sound from here on, and a thin one below.
+pub(super) const LEAN_FROM_BPS: u32 = LEAST_BPS + LEAN_BPS;
 /// One still picture every few seconds.
 pub(super) const STILL_BPS: u32 = 15_000;
 /// Below this many pictures per second the rate is not halved.
@@ -147,7 +149,7 @@ fn down_to_a_voice(mut rungs: Vec<Rung>, last: Rung, slow: u32) -> Vec<Rung> {
     let base = (last.bitrate_bps as f32 * BASE_SHARE) as u32;
     let bitrate_bps = SLOW_BPS.min(base).max(LEAST_BPS);
     if f64::from(bitrate_bps) < f64::from(last.bitrate_bps) * STEP {
-        rungs.push(Rung { pace: Pace::Slow, fps: slow, bitrate_bps, needs_bps: LEAST_BPS + LEAN_BPS, ..last });
+        rungs.push(Rung { pace: Pace::Slow, fps: slow, bitrate_bps, needs_bps: LEAST_BPS + THIN_BPS, ..last });
     }
     rungs.push(Rung { pace: Pace::Still, fps: 0, bitrate_bps: STILL_BPS, needs_bps: STILL_BPS + THIN_BPS, ..last });
     rungs.push(Rung { pace: Pace::Voice, fps: 0, bitrate_bps: 0, needs_bps: 0, ..last });

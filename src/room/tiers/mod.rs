@@ -21,6 +21,7 @@ use super::sound::Grade;
 use crate::overload::Step;
 use mixdown_codecs::Size;
 use mixdown_codecs::video::BASE_SHARE;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// What the sound needs of a link, with the headers of its packets: the whole, and the lean and the thin one of the lowest rungs.
@@ -35,6 +36,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// rung has its encoder follow.
 const SHARED: f32 = 0.85;
 const ALONE: f32 = 0.7;
+/// The lowest rung that moves is as thin as its link has it, and an estimate follows what little is sent: below this share it is believed all the same.
+const ELASTIC: f32 = 0.7;
 /// A rung is taken when there is this much of what it needs, for that long.
 const HEADROOM: f32 = 1.1;
 const SUSTAINED: Duration = Duration::from_millis(1_500);
@@ -185,6 +188,10 @@ impl Tier {
         self.congested = Some(now);
         self.estimate = Some(self.estimate.map_or(bps, |estimate| estimate.min(bps)));
         let place = self.place();
+        if self.rung().is_some_and(|rung| rung.pace == Pace::Slow && bps >= rung.needs_bps) {
+            // It gets thinner where it is.
+            return;
+        }
         let to = self.fit(bps, place + 1);
         self.fall(to, now);
     }
@@ -239,6 +246,9 @@ impl Tier {
         let rung = self.rungs.get(self.at.max(self.free).min(self.rungs.len().saturating_sub(1)))?;
         Some(match self.estimate.filter(|_| self.wishes.hidden) {
             None if self.wishes.hidden => Grade::Whole,
+            None if rung.pace == Pace::Slow && self.estimate.is_some_and(|bps| (bps as f32) < ladder::LEAN_FROM_BPS as f32 * HEADROOM) => {
+                Grade::Thin
+            }
             None if rung.pace == Pace::Still
                 && self.estimate.is_some_and(|bps| bps as f32 >= (ladder::STILL_BPS + LEAN_BPS) as f32 * SHARED) =>
             {
@@ -257,8 +267,8 @@ impl Tier {
         !self.wishes.hidden && self.rung().is_none_or(|rung| rung.pace != Pace::Voice)
     }
 
-    /// What the connection shall find out that it carries, in bits per second; 0: nothing in particular.
-    pub fn aim(&self) -> u32 {
+    /// What the connection is to send at least, with padding, and what it shall find out that it carries, in bits per second; 0: nothing in particular.
+    pub fn aim(&self) -> Range<u32> {
         // Where wishes alone hold it down the link is kept known, so that more can be sent the moment it is wished for.
         let place = match (self.looking.or(self.headroom), self.wishes.save_data) {
             (Some(_), _) => self.top,
@@ -276,14 +286,27 @@ impl Tier {
             .estimate
             .filter(|_| thin)
             .map_or(u32::MAX, |bps| aim(self.place().saturating_sub(1)).max(1 << bps.saturating_mul(THIN_AIM).max(1).ilog2()));
-        aim(place).min(most).min(wished)
+        let end = aim(place).min(most).min(wished);
+        // What a better rung needs is sent before it is taken: an estimate falls to what got through of late, and while its first, large picture is on the way
+        // that must not be next to nothing. Below what moves the padding would be felt by the voice.
+        let least = self
+            .headroom
+            .and(self.estimate)
+            .filter(|_| !thin)
+            .and_then(|estimate| self.better(estimate))
+            .map_or(0, |place| self.needs(place));
+        least.min(end)..end
     }
 
     /// What the rung's encoder may use where it serves this subscriber alone; between the least and the next better rung.
     pub fn steer(&self) -> Option<u32> {
         let (rung, place) = (self.rung()?, self.place());
         let link = self.estimate.map_or(u32::MAX, |estimate| (estimate as f32 * STEERED) as u32);
-        let sound = if rung.grade() == Grade::Whole { SOUND_BPS } else { LEAN_BPS };
+        let sound = match self.grade() {
+            _ if rung.grade() == Grade::Whole => SOUND_BPS,
+            Some(Grade::Thin) => THIN_BPS,
+            _ => LEAN_BPS,
+        };
         let room = link.min(self.wishes.most_bps()).saturating_sub(sound);
         let room = if rung.pace == Pace::Halved { (room as f32 / BASE_SHARE) as u32 } else { room };
         let stretches = rung.pace == Pace::Whole && place > self.fitting;
@@ -343,7 +366,11 @@ impl Tier {
             (self.headroom, self.looking) = (None, None);
             return;
         }
-        let share = if alone && rung.pace == Pace::Whole { ALONE } else { SHARED };
+        let share = match rung.pace {
+            Pace::Slow => ELASTIC,
+            Pace::Whole if alone => ALONE,
+            _ => SHARED,
+        };
         // Without an estimator a congested link alone says what does not fit, and trying what does.
         let blind = !self.heard;
         if !blind && (estimate as f32) < rung.needs_bps as f32 * share {
@@ -371,9 +398,13 @@ impl Tier {
         (self.rests, self.fell) = (Some(now + backoff), Some(now + backoff));
     }
 
+    /// The best rung above for which there is enough, with headroom.
+    fn better(&self, estimate: u32) -> Option<usize> {
+        (self.top..self.place()).find(|place| self.needs(*place) as f32 * HEADROOM <= estimate as f32)
+    }
+
     fn climb(&mut self, estimate: u32, now: Instant) {
-        let enough = |place: &usize| self.needs(*place) as f32 * HEADROOM <= estimate as f32;
-        let Some(better) = (self.top..self.place()).find(enough) else {
+        let Some(better) = self.better(estimate) else {
             self.headroom = None;
             return self.look(now);
         };

@@ -24,7 +24,7 @@ impl Story {
         while self.now < end {
             let before = self.tier.rung().unwrap().needs_bps;
             if (self.now - self.start).as_millis().is_multiple_of(200) {
-                let found = bps.min(self.tier.aim().max(before));
+                let found = bps.min(self.tier.aim().end.max(before));
                 self.tier.estimate(found, false, self.now);
             }
             if self.tier.deadline().is_some_and(|at| at <= self.now) {
@@ -200,7 +200,7 @@ fn nobody_who_hides_is_sent_padding_beyond_the_sound() {
     story.wish(Wishes { hidden: true, ..Wishes::default() });
     for _ in 0..200 {
         story.link(100_000, 100);
-        assert!(story.tier.aim() <= SOUND_BPS, "{}", story.tier.aim());
+        assert!(story.tier.aim().end <= SOUND_BPS, "{}", story.tier.aim().end);
     }
     story.wish(Wishes::default());
     story.link(4_000_000, 10_000);
@@ -219,7 +219,7 @@ fn who_limits_the_rate_comes_back_to_all_that_it_allows_and_no_more_is_probed_fo
         assert!(story.needs() < best, "{most}");
         for _ in 0..600 {
             story.link(4_000_000, 100);
-            assert!(story.tier.aim() as f32 <= most as f32 * 1.21, "{most}: {}", story.tier.aim());
+            assert!(story.tier.aim().end as f32 <= most as f32 * 1.21, "{most}: {}", story.tier.aim().end);
         }
         assert_eq!(story.needs(), best, "{most}: {:?}", story.moves);
     }
