@@ -79,6 +79,38 @@ fn down_at_once_and_back_within_seconds_after_the_link_has_come_back() {
 }
 
 #[test]
+fn what_a_better_rung_needs_is_sent_before_it_is_taken() {
+    let mut story = Story::new();
+    story.link(4_000_000, 3_000);
+    assert_eq!(story.tier.aim().start, 0, "at the top");
+    story.link(250_000, 5_000);
+    let (thin, mut least) = (story.needs(), 0);
+    for _ in 0..300 {
+        story.link(4_000_000, 10);
+        if story.needs() > thin {
+            break;
+        }
+        least = story.tier.aim().start;
+    }
+    assert!(least > thin && story.needs() >= least, "{least} of {}", story.needs());
+    story.link(4_000_000, 10_000);
+    assert_eq!((story.needs(), story.tier.aim().start), (HD + SOUND_BPS, 0));
+}
+
+#[test]
+fn the_slowest_picture_gets_thinner_where_it_is_as_long_as_that_fits() {
+    let mut story = Story::new();
+    story.link(4_000_000, 3_000);
+    story.link(110_000, 5_000);
+    assert_eq!(story.tier.rung().unwrap().pace, Pace::Slow, "{:?}", story.moves);
+    let needs = story.needs();
+    story.tier.congested(needs, story.now);
+    assert_eq!((story.tier.rung().unwrap().pace, story.tier.grade()), (Pace::Slow, Some(Grade::Thin)));
+    story.tier.congested(needs - 1, story.now + Duration::from_secs(1));
+    assert_eq!(story.tier.rung().unwrap().pace, Pace::Still);
+}
+
+#[test]
 fn an_attempt_that_fails_is_repeated_ever_more_rarely() {
     let mut story = Story::new();
     story.link(4_000_000, 3_000);
