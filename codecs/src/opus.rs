@@ -4,7 +4,7 @@
 //! packet yields more than 5 760 samples per channel. Mono senders come out on both channels.
 
 use crate::{AudioDecodeError, AudioDecoder, AudioEncodeError, AudioEncoder, FRAME_SAMPLES, SAMPLE_RATE, audio::CHANNELS};
-use opus::{Application, Bitrate, Channels};
+use opus::{Application, Bitrate, Channels, Signal};
 use std::sync::Arc;
 
 /// Samples per channel in 120 ms, the longest packet.
@@ -20,6 +20,11 @@ const DTX_BYTES: usize = 2;
 /// Below −70 dBFS there is nothing to hear. The library's own detector would also stop sending held notes and tones.
 const QUIET: f32 = 0.000_3;
 const COMPLEXITY: i32 = 5;
+/// From this rate on voices come out closer to what they were in the library's music mode, which takes less than half of the work. Its other
+/// mode is for thin links, and for lossy ones: FEC is in it alone.
+const AMPLE: u32 = 48_000;
+/// Packets without any loss after which the other mode is left.
+const CALM: u32 = 500;
 const BITRATES: std::ops::RangeInclusive<u32> = 8_000..=256_000;
 
 /// The linked library's version.
@@ -121,6 +126,10 @@ pub struct Encoder {
     /// DTX is on: the sound is too quiet to hear.
     quiet: bool,
     loss_percent: i32,
+    bitrate_bps: u32,
+    signal: Signal,
+    /// Packets since there was loss.
+    calm: u32,
 }
 
 impl Encoder {
@@ -130,11 +139,29 @@ impl Encoder {
         let mut library = opus::Encoder::new(SAMPLE_RATE, Channels::Stereo, Application::Voip).map_err(failed)?;
         let refused = |_| AudioEncodeError::Settings("refused by the library");
         library.set_bitrate(bitrate(bitrate_bps)).map_err(refused)?;
+        let signal = signal(bitrate_bps, CALM);
+        library.set_signal(signal).map_err(refused)?;
         library.set_complexity(COMPLEXITY).map_err(refused)?;
         library.set_vbr(true).map_err(refused)?;
         library.set_inband_fec(false).map_err(refused)?;
-        Ok(Self { library, coded: vec![0; MAX_CODED].into(), independent: false, quiet: false, loss_percent: 0 })
+        let coded = vec![0; MAX_CODED].into();
+        Ok(Self { library, coded, independent: false, quiet: false, loss_percent: 0, bitrate_bps, signal, calm: CALM })
     }
+
+    /// Changes over to the mode that suits.
+    fn tune(&mut self) -> opus::Result<()> {
+        self.calm = if self.loss_percent > 0 { 0 } else { CALM.min(self.calm + 1) };
+        let signal = signal(self.bitrate_bps, self.calm);
+        if signal != self.signal {
+            self.library.set_signal(signal)?;
+            self.signal = signal;
+        }
+        Ok(())
+    }
+}
+
+fn signal(bitrate_bps: u32, calm: u32) -> Signal {
+    if bitrate_bps >= AMPLE && calm >= CALM { Signal::Music } else { Signal::Auto }
 }
 
 fn bitrate(bps: u32) -> Bitrate {
@@ -147,6 +174,7 @@ impl AudioEncoder for Encoder {
             return Err(AudioEncodeError::Settings("a frame is 2 × 960 samples"));
         }
         let failed = |_| AudioEncodeError::Failed("cannot encode");
+        self.tune().map_err(failed)?;
         let quiet = pcm.iter().all(|sample| sample.abs() < QUIET);
         if quiet != self.quiet {
             self.library.set_dtx(quiet).map_err(failed)?;
@@ -174,6 +202,7 @@ impl AudioEncoder for Encoder {
     }
 
     fn set_bitrate(&mut self, bitrate_bps: u32) {
+        self.bitrate_bps = bitrate_bps;
         let _ = self.library.set_bitrate(bitrate(bitrate_bps));
     }
 

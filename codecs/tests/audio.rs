@@ -170,6 +170,27 @@ fn forward_error_correction_is_nearer_to_the_voice_than_concealment() {
 }
 
 #[test]
+fn an_ample_link_is_coded_as_music_but_while_there_are_losses_and_for_ten_seconds_after_them() {
+    let (mut encoder, _) = pair(AudioCodec::Opus, 64_000);
+    let pcm = sound(2.0, voice);
+    let mut frames = pcm.chunks_exact(FRAME).cycle();
+    // RFC 6716 §3.1: from 16 on the number of the configuration says CELT alone, which has no FEC.
+    let mut music = |encoder: &mut dyn AudioEncoder, packets: usize| {
+        let packets: Vec<_> =
+            frames.by_ref().take(packets).map(|frame| encoder.encode(frame).unwrap().expect("not silent")[0] >> 3 > 15).collect();
+        (packets.first().copied(), packets.last().copied())
+    };
+    assert_eq!(music(&mut *encoder, 10).1, Some(true));
+    encoder.set_loss(0.05);
+    assert_eq!(music(&mut *encoder, 10).1, Some(false));
+    encoder.set_loss(0.0);
+    assert_eq!(music(&mut *encoder, 450), (Some(false), Some(false)));
+    assert_eq!(music(&mut *encoder, 60).1, Some(true));
+    let (mut thin, _) = pair(AudioCodec::Opus, 24_000);
+    assert_eq!(music(&mut *thin, 20).1, Some(false));
+}
+
+#[test]
 fn a_held_tone_is_never_taken_for_silence() {
     let mut encoder = mixdown_codecs::opus::Encoder::new(32_000).unwrap();
     let mut longest = 0;

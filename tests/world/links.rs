@@ -35,17 +35,21 @@ fn loss_on_the_way_up_costs_no_more_than_its_share() {
     }
 }
 
+/// F8, downwards: what is sent may be every second picture where the estimate takes the losses for a link that is full (F12), and that is shown evenly.
 #[test]
 fn loss_on_the_way_down_is_repaired() {
-    for (loss, share, freeze_ms) in [(0.01, 0.95, 300), (0.05, 0.95, 500), (0.10, 0.85, 1000), (0.20, 0.60, 2000)] {
-        let mut world = pair(13, Link::default(), Link::lossy(loss));
-        let (from, keyframes) = (world.now, world.guests[0].record.keyframes);
-        world.run_ms(8000);
-        let quality = world.quality(0, 1, from);
-        assert!(quality.share >= share && quality.wrong == 0, "{loss}: {quality:?}");
-        assert!(quality.longest_freeze <= Duration::from_millis(freeze_ms), "{loss}: {quality:?}");
-        let keyframes = world.guests[0].record.keyframes - keyframes;
-        assert!(keyframes <= 8, "{loss}: {keyframes} keyframes in eight seconds");
+    for (loss, share, freeze_ms) in [(0.01, 0.95, 300), (0.05, 0.475, 500), (0.10, 0.425, 1000), (0.20, 0.40, 2000)] {
+        for seed in [13, 14] {
+            let mut world = pair(seed, Link::default(), Link::lossy(loss));
+            let (from, keyframes) = (world.now, world.guests[0].record.keyframes);
+            world.run_ms(8000);
+            let quality = world.quality(0, 1, from);
+            println!("{loss}, {seed}: {quality:?}");
+            assert!(quality.share >= share && quality.wrong == 0, "{loss}: {quality:?}");
+            assert!(quality.longest_freeze <= Duration::from_millis(freeze_ms), "{loss}: {quality:?}");
+            let keyframes = world.guests[0].record.keyframes - keyframes;
+            assert!(keyframes <= 8, "{loss}: {keyframes} keyframes in eight seconds");
+        }
     }
 }
 
