@@ -34,6 +34,8 @@ const LITTLE: u32 = 200_000;
 /// sound take. The estimator is content with a queue that grows no more.
 const QUEUE_MS: f32 = 300.0;
 const DRAINS: u32 = 75_000;
+/// By so much the shortest round trip is forgotten with each report, each second: the way may have become a longer one.
+const FORGET_MS: f32 = 5.0;
 
 impl Meter {
     pub fn received(&mut self, bytes: usize) {
@@ -110,7 +112,8 @@ impl Meter {
         }
         self.mark = Some((self.stats.received_bytes, self.stats.sent_bytes, now));
         self.own_rtt_ms = rtt.map(|rtt| rtt.as_secs_f32() * 1_000.0);
-        self.least_own_rtt_ms = self.own_rtt_ms.into_iter().chain(self.least_own_rtt_ms).reduce(f32::min);
+        let forgotten = self.least_own_rtt_ms.map(|least| least + FORGET_MS);
+        self.least_own_rtt_ms = self.own_rtt_ms.into_iter().chain(forgotten).reduce(f32::min);
         let loss = self.reported_loss.take().or(egress_loss);
         let rtt = self.reported_rtt.take().or(rtt);
         if let Some(rtt) = rtt {
@@ -178,5 +181,7 @@ mod tests {
         assert_eq!(next(1_100, 150_000), DRAINS);
         assert_eq!(next(1_100, 900_000), 900_000, "a link that carries more has it through soon");
         assert_eq!(next(60, 150_000), 150_000);
+        let longer: Vec<_> = (0..90).map(|_| next(460, 150_000)).collect();
+        assert_eq!((longer[0], longer[89]), (DRAINS, 150_000), "another way, and no queue");
     }
 }

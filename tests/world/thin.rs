@@ -283,7 +283,8 @@ fn below_what_a_moving_picture_needs_there_are_stills_beside_the_sound_and_then_
     world.run_ms(12_000);
     let shown = [1, 2].map(|viewer| world.sights(viewer, from).count());
     println!("{shown:?} pictures in twelve seconds");
-    assert!((2..=6).contains(&shown[0]) && shown[1] == 0, "{shown:?} pictures");
+    // A look that goes well for a moment may bring one.
+    assert!((2..=6).contains(&shown[0]) && shown[1] <= 1, "{shown:?} pictures");
     assert_eq!(world.quality(1, 0, from).wrong, 0);
     for (viewer, most) in [(1, 72_000.0), (2, 45_000.0)] {
         let (gap, packets) = sound_gap(&world, viewer, from);
