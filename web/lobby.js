@@ -54,6 +54,11 @@ export class Lobby {
     this.button.querySelector('span').textContent = 'Try again';
   }
 
+  /** Says that the server has too much to do, and is asked again. */
+  wait(seconds) {
+    this.error.textContent = `The server is busy. Trying again in ${Math.ceil(seconds)} s…`;
+  }
+
   close() {
     this.#devices.removeEventListener('change', this.update);
     this.#meter.close();

@@ -363,12 +363,29 @@ function expected() {
 
 const call = new Call();
 
+/** How often a server that has too much to do is asked again, before the person is. */
+const PATIENCE = 5;
+
+/** Enters, also where the server is short of time for a moment. @param {string} name @param {(seconds: number) => void} waits */
+async function enter(name, waits) {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await call.enter(name);
+    } catch (error) {
+      if (attempt === PATIENCE || !error.problem?.type?.endsWith('/overloaded')) throw error;
+      const seconds = Math.max(error.retryAfter ?? 5, 1);
+      waits(seconds);
+      await new Promise((resolve) => setTimeout(resolve, seconds * (1000 + Math.random() * 500)));
+    }
+  }
+}
+
 function lobby(message) {
   const entrance = new Lobby($('lobby'), {
     room,
     askRoom: false,
     devices,
-    join: ({ name }) => call.enter(name).then(() => entrance.close(), (error) => entrance.fail(error.message)),
+    join: ({ name }) => enter(name, (seconds) => entrance.wait(seconds)).then(() => entrance.close(), (error) => entrance.fail(error.message)),
   });
   if (message) entrance.fail(message);
 }

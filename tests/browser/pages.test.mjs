@@ -213,6 +213,26 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
       await slow.close();
     });
 
+    test('a server that has too much to do for a moment is asked again by the page itself', async () => {
+      const late = await open(browser, `${server.url}/r/pages`);
+      await late.waitForSelector('#join');
+      await late.evaluate(() => {
+        const { fetch } = window;
+        window.refused = 0;
+        window.fetch = async (path, options) => {
+          if (options?.method !== 'POST' || window.refused === 2) return fetch(path, options);
+          window.refused += 1;
+          const problem = { type: '/problems/overloaded', title: 'The server is overloaded', status: 503, detail: 'at most 15 pictures per second' };
+          return new Response(JSON.stringify(problem), { status: 503, headers: { 'Content-Type': 'application/problem+json', 'Retry-After': '1' } });
+        };
+      });
+      await press(late, '#join');
+      await until('it says so', async () => /busy/.test(await text(late, '.error')));
+      await until('it is in', () => late.evaluate(() => document.body.className === 'in-room'));
+      assert.equal(await late.evaluate(() => window.refused), 2);
+      await late.close();
+    });
+
     test('a page without camera and microphone watches and listens', async () => {
       const watcher = await browser.newPage();
       await watcher.evaluateOnNewDocument(() => Object.defineProperty(navigator, 'mediaDevices', { value: undefined }));
