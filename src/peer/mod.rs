@@ -310,7 +310,8 @@ impl Peer {
         }
         let stats = self.meter.stats();
         let estimate = stats.estimate_bps.filter(|_| self.session.transport_cc);
-        self.fill.aim(bps.start..bps.end.min(self.config.max_bitrate_bps), estimate, stats.send_bitrate_bps, now);
+        let [least, most] = [bps.start, bps.end].map(|bps| bps.min(self.config.max_bitrate_bps));
+        self.fill.aim(least..most, estimate, stats.send_bitrate_bps, now);
         session::aim(&mut self.rtc, self.fill.bounds());
         self.settle(now);
     }

@@ -16,11 +16,29 @@ pub struct Meter {
     /// The stack's estimate before it is averaged over seconds.
     latest: Option<(u32, Instant)>,
     average: Option<u32>,
-    /// The shortest round trip so far, in milliseconds.
-    least_rtt_ms: Option<f32>,
-    /// The stack's own, and the shortest of these: receivers' reports wait in a queue with everything else, and tell of one late.
-    own_rtt_ms: Option<f32>,
-    least_own_rtt_ms: Option<f32>,
+    /// Round trips by receivers' reports, and the stack's own: the former wait in a queue with everything else, and tell of one late.
+    reported: RoundTrips,
+    own: RoundTrips,
+}
+
+/// The last round trip and the shortest of late, in milliseconds.
+#[derive(Debug, Default)]
+struct RoundTrips {
+    last: Option<f32>,
+    least: Option<f32>,
+}
+
+impl RoundTrips {
+    /// Once a second.
+    fn note(&mut self, ms: Option<f32>) {
+        self.last = ms;
+        self.least = ms.into_iter().chain(self.least.map(|least| least + FORGET_MS)).reduce(f32::min);
+    }
+
+    /// By how much the last one was longer than it would have to be.
+    fn waits(&self) -> Option<f32> {
+        Some(self.last? - self.least?)
+    }
 }
 
 /// How long an estimate that is not averaged counts.
@@ -75,16 +93,14 @@ impl Meter {
 
     /// What the link is seen to carry, where that is little; else 0.
     fn carried(&self) -> u32 {
-        let Stats { loss_down, rtt_ms, send_bitrate_bps, .. } = self.stats;
-        let near = |rtt: Option<f32>, least: Option<f32>| rtt.zip(least).is_some_and(|(rtt, least)| rtt <= least + CALM_MS);
-        let own = self.own_rtt_ms.is_none() || near(self.own_rtt_ms, self.least_own_rtt_ms);
-        let calm = own && near(rtt_ms, self.least_rtt_ms);
+        let Stats { loss_down, send_bitrate_bps, .. } = self.stats;
+        let calm = self.own.waits().is_none_or(|ms| ms <= CALM_MS) && self.reported.waits().is_some_and(|ms| ms <= CALM_MS);
         if calm && loss_down <= CALM_LOSS { send_bitrate_bps.min(LITTLE) } else { 0 }
     }
 
     /// A queue stands before the link.
     fn stands(&self) -> bool {
-        self.own_rtt_ms.zip(self.least_own_rtt_ms).is_some_and(|(rtt, least)| rtt > least + QUEUE_MS)
+        self.own.waits().is_some_and(|ms| ms > QUEUE_MS)
     }
 
     /// A receiver report about one of our streams.
@@ -111,16 +127,12 @@ impl Meter {
             self.stats.send_bitrate_bps = rate(self.stats.sent_bytes - sent);
         }
         self.mark = Some((self.stats.received_bytes, self.stats.sent_bytes, now));
-        self.own_rtt_ms = rtt.map(|rtt| rtt.as_secs_f32() * 1_000.0);
-        let forgotten = self.least_own_rtt_ms.map(|least| least + FORGET_MS);
-        self.least_own_rtt_ms = self.own_rtt_ms.into_iter().chain(forgotten).reduce(f32::min);
+        let ms = |rtt: Duration| rtt.as_secs_f32() * 1_000.0;
+        self.own.note(rtt.map(ms));
         let loss = self.reported_loss.take().or(egress_loss);
         let rtt = self.reported_rtt.take().or(rtt);
-        if let Some(rtt) = rtt {
-            let ms = rtt.as_secs_f32() * 1_000.0;
-            self.stats.rtt_ms = Some(ms);
-            self.least_rtt_ms = Some(self.least_rtt_ms.map_or(ms, |least| least.min(ms)));
-        }
+        self.stats.rtt_ms = rtt.map(ms).or(self.stats.rtt_ms);
+        self.reported.note(self.stats.rtt_ms);
         if let Some(loss) = loss {
             self.stats.loss_down = loss.clamp(0.0, 1.0);
         }
