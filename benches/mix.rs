@@ -79,6 +79,7 @@ impl Room {
                 level_dbov: Some(level),
                 received: now,
                 waits: std::time::Duration::ZERO,
+                evenly: std::time::Duration::ZERO,
             };
             self.mix.handle(Input::Packet { from: ParticipantId(n), packet });
         }

@@ -30,7 +30,7 @@ pub struct VideoIn {
     pub rtp_time: u64,
     /// When its last packet arrived.
     pub received: Instant,
-    /// How long it waits for the sound of the same moment, which comes later.
+    /// How long it waits, so that it is shown as evenly as it was taken and together with its sound.
     pub waits: Duration,
 }
 
@@ -58,8 +58,10 @@ pub struct AudioIn {
     /// RFC 6464 level in dBov, −127 (silence) to 0, where the sender says it.
     pub level_dbov: Option<i8>,
     pub received: Instant,
-    /// How long it waits for the picture of the same moment, which comes later.
+    /// How long it waits for the picture of the same moment, which comes later: longer than it would by itself.
     pub waits: Duration,
+    /// How long it waits by itself at least: its pictures do, so as to be shown evenly.
+    pub evenly: Duration,
 }
 
 /// One coded picture of a rendition: the same bytes for all of its feeds.

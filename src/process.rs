@@ -34,9 +34,11 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// Whom ffmpeg trusts: builds with OpenSSL know nobody by themselves.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// What makes an ffmpeg look at the certificate of whom it talks to.
-pub fn tls_arguments() -> &'static [&'static str] {
-    if Path::new(AUTHORITIES).is_file() { &["-tls_verify", "1", "-ca_file", AUTHORITIES] } else { &["-tls_verify", "1"] }
+/// What makes an ffmpeg look at the certificate of whom it talks to. Who runs the server may trust others: `SSL_CERT_FILE`, as OpenSSL has it.
+pub fn tls_arguments() -> Vec<String> {
+    let file = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| AUTHORITIES.to_owned());
+    let verify = ["-tls_verify", "1"].map(str::to_owned).into_iter();
+    if Path::new(&file).is_file() { verify.chain(["-ca_file".to_owned(), file]).collect() } else { verify.collect() }
 }
 
 /// Those that were started and of whose end nobody has heard here.

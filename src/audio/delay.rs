@@ -17,6 +17,9 @@ const FORGET: f32 = 1.0 / 200.0;
 /// How many packets the first guess counts for.
 const GUESS_WEIGHT: f32 = 20.0;
 const GUESS: usize = 5;
+/// Of those that come within this time after the first, one that is so much faster than all before it says that these were held up.
+const FIRST: i64 = 500 * MS;
+const HELD_UP: i64 = 10 * MS;
 
 const SLOTS: usize = 10;
 const SLOT: i64 = 250 * MS;
@@ -35,6 +38,8 @@ pub struct Delay {
     origin: i64,
     histogram: [f32; BUCKETS],
     seen: f32,
+    /// When the first packet of all came.
+    began: Option<i64>,
     slack: i64,
 }
 
@@ -48,7 +53,8 @@ impl Delay {
     pub fn new() -> Self {
         let mut histogram = [0.0; BUCKETS];
         histogram[GUESS] = 1.0;
-        let mut delay = Self { slots: [(i64::MIN, i64::MAX); SLOTS], baseline: 0, origin: 0, histogram, seen: GUESS_WEIGHT, slack: 0 };
+        let mut delay =
+            Self { slots: [(i64::MIN, i64::MAX); SLOTS], baseline: 0, origin: 0, histogram, seen: GUESS_WEIGHT, began: None, slack: 0 };
         delay.slack = delay.quantile();
         delay
     }
@@ -63,6 +69,12 @@ impl Delay {
 
     /// Takes a packet's `offset` (arrival minus media time, in samples) into account.
     pub fn observe(&mut self, arrival: i64, offset: i64) {
+        let began = *self.began.get_or_insert(arrival);
+        if arrival - began < FIRST && offset + HELD_UP < self.baseline {
+            // A connection that comes about lets go of what it has held up all at once: that says nothing of what follows.
+            *self = Self { began: self.began, ..Self::new() };
+            self.rebase(arrival, offset);
+        }
         self.note(arrival, offset);
         self.shift_to_baseline();
         let above = offset.saturating_sub(self.origin).max(0) / BUCKET;
@@ -154,6 +166,20 @@ mod tests {
         let mut delay = Delay::new();
         feed(&mut delay, 0, 1500, |n| noise(n, MS));
         assert!((2 * MS..=6 * MS).contains(&delay.slack()), "{} ms", delay.slack() / MS);
+    }
+
+    #[test]
+    fn what_comes_in_a_burst_at_the_beginning_makes_nothing_late() {
+        let mut delay = Delay::new();
+        delay.rebase(4 * PACKET, 4 * PACKET);
+        for n in 0..4 {
+            delay.observe(4 * PACKET, (4 - n) * PACKET);
+        }
+        feed(&mut delay, 5, 20, |_| 0);
+        assert_eq!(delay.baseline(), 0);
+        assert!(delay.slack() <= 14 * MS, "{} ms", delay.slack() / MS);
+        feed(&mut delay, 25, 50, |n| if n % 10 == 0 { 60 * MS } else { 0 });
+        assert!(delay.slack() > 50 * MS, "later bursts count: {} ms", delay.slack() / MS);
     }
 
     #[test]

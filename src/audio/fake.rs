@@ -253,6 +253,7 @@ impl Sender {
             level_dbov: self.level_dbov,
             received: epoch + std::time::Duration::from_nanos(arrival.max(0) as u64 * 1_000_000 / 48),
             waits: std::time::Duration::ZERO,
+            evenly: std::time::Duration::ZERO,
         }
     }
 }

@@ -120,8 +120,9 @@ pub struct Jitter {
     grid: i64,
     aligned: i64,
     calm: i64,
-    /// What is waited for the picture.
+    /// What is waited for the picture, and what at least.
     extra: i64,
+    least: i64,
     /// (number, end of its media time) of the newest packet.
     newest: Option<(u64, i64)>,
     odd: Option<(Packet, i64)>,
@@ -161,6 +162,7 @@ impl Jitter {
             aligned: 0,
             calm: 0,
             extra: 0,
+            least: 0,
             newest: None,
             odd: None,
             next: 0,
@@ -178,9 +180,10 @@ impl Jitter {
         }
     }
 
-    /// The picture comes so much later than the sound, in samples: the target is that much longer.
-    pub fn wait_for_picture(&mut self, extra: i64) {
-        self.extra = extra;
+    /// The picture comes so much later than the sound, in samples: the target is that much longer. Pictures wait so long to be shown evenly: no less is
+    /// kept for what comes late.
+    pub fn wait_for_picture(&mut self, extra: i64, least: i64) {
+        (self.extra, self.least) = (extra, least);
     }
 
     /// Takes a packet that arrived at `arrival`.
@@ -285,7 +288,7 @@ impl Jitter {
     /// Brings the target to where blocks (which begin at multiples of [`BLOCK`]) end with packets like this one.
     fn align(&mut self, packet: &Packet) {
         self.grid = gcd(self.grid, packet.duration);
-        let slack = self.delay.slack().max(if self.loss > LOSSY { RECOVERY_SLACK } else { 0 });
+        let slack = self.delay.slack().max(self.least).max(if self.loss > LOSSY { RECOVERY_SLACK } else { 0 });
         let least = slack + self.extra + BLOCK - self.grid;
         let phase = self.delay.baseline().wrapping_add(packet.time).wrapping_neg();
         let ahead = phase.wrapping_sub(self.aligned).rem_euclid(self.grid);

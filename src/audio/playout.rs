@@ -15,6 +15,7 @@ use super::resample::Resampler;
 use super::{BLOCK, MS, Pcm, level, stretch};
 use crate::media::AudioIn;
 use mixdown_codecs::{AudioCodec, AudioDecodeError, AudioDecoder};
+use std::time::Duration;
 
 /// 120 ms: no packet is longer.
 const LONGEST_PACKET: usize = 5_760;
@@ -129,7 +130,7 @@ impl Playout {
     /// Takes a packet that arrived at `arrival` (samples since the epoch).
     pub fn insert(&mut self, packet: AudioIn, arrival: i64) {
         self.stats.packets += 1;
-        self.jitter.wait_for_picture(i64::try_from(packet.waits.as_micros()).unwrap_or(0) * MS / 1000);
+        self.jitter.wait_for_picture(samples(packet.waits), samples(packet.evenly));
         let inserted = self.packet(packet).map(|packet| self.jitter.insert(packet, arrival));
         match inserted {
             None => self.stats.malformed += 1,
@@ -378,6 +379,10 @@ impl Playout {
 /// How much faster than the room's clock to play.
 pub(super) fn drift_rate(wait: i64, target: i64) -> f64 {
     ((wait - target) as f64 / TOLERANCE as f64).clamp(-1.0, 1.0) * DRIFT_RATE
+}
+
+fn samples(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(0) * MS / 1000
 }
 
 fn frames(samples: i64) -> usize {

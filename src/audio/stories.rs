@@ -107,6 +107,7 @@ impl Line {
                 level_dbov: None,
                 received: clock::now(),
                 waits: std::time::Duration::ZERO,
+                evenly: std::time::Duration::ZERO,
             };
             self.playout.insert(packet, self.n as i64 * 960);
         }

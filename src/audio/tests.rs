@@ -163,6 +163,25 @@ fn jitter_of_200_ms_is_met_within_3_s_and_forgotten_within_30_s() {
 }
 
 #[test]
+fn what_came_in_a_burst_when_the_connection_came_about_makes_nothing_late() {
+    for seed in 0..4 {
+        let mut call = with(Faults { jitter: MS, ..Faults::default() }, seed);
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            call.tick += 1;
+            held.extend(call.sender.until(call.tick * TICK, call.epoch));
+            call.playout.render(call.tick * TICK, &mut silence());
+        }
+        let came = call.tick * TICK - MS;
+        held.into_iter().for_each(|(_, packet)| call.playout.insert(packet, came));
+        call.run(1);
+        call.forget();
+        call.run(1);
+        assert!(call.longest <= 55 * MS, "{} ms, of which the block takes 20", call.longest / MS);
+    }
+}
+
+#[test]
 fn reordering_and_duplicates_conceal_nothing_once_they_are_known() {
     for seed in 0..4 {
         let mut call = with(Faults { reorder: 0.05, duplicate: 0.05, ..Faults::default() }, seed);

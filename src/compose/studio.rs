@@ -283,6 +283,7 @@ impl Studio {
                     level_dbov: None,
                     received: earlier,
                     waits: Duration::ZERO,
+                    evenly: Duration::ZERO,
                 };
                 self.mix.handle(mix::Input::Packet { from, packet });
             }

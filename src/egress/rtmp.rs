@@ -123,7 +123,7 @@ fn arguments(stream: &Rtmp, address: SocketAddr) -> Vec<String> {
     let mut arguments: Vec<String> = input.split(' ').chain(coding.split(' ')).map(str::to_owned).collect();
     let path = &stream.path;
     if stream.tls {
-        arguments.extend(process::tls_arguments().iter().copied().map(str::to_owned));
+        arguments.extend(process::tls_arguments());
         arguments.push(format!("rtmps://{}:{}{path}", stream.host, stream.port));
     } else {
         let name = if stream.port == 1935 { stream.host.clone() } else { format!("{}:{}", stream.host, stream.port) };

@@ -41,7 +41,7 @@ pub fn arguments(settings: &Settings, media: &Media, from: Duration, pictures: b
             } else {
                 tell(&["-rw_timeout", &timeout]);
                 if target.is_https() {
-                    tell(process::tls_arguments());
+                    tell(&process::tls_arguments().iter().map(String::as_str).collect::<Vec<_>>());
                 }
             }
         }

@@ -82,6 +82,7 @@ impl Outlets {
             level_dbov: None,
             received: due.max(now),
             waits: std::time::Duration::ZERO,
+            evenly: std::time::Duration::ZERO,
         };
         if self.mix.try_send(mix::Input::Packet { from: self.participant, packet }).is_err() {
             metrics::counter!("mixdown_drops_total", "reason" => "mix_busy").increment(1);

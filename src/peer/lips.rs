@@ -2,8 +2,10 @@
 //!
 //! Pictures take their time to be coded and leave later than the sound of the same moment; some microphones are later still. Sender reports
 //! (RFC 3550 §6.4.1) say when each was taken on the sender's own clock. What matters is the difference between the two ways, each as fast as it
-//! was of late: jitter is met elsewhere. Trifles are left as they are, and nothing waits for long, whatever a sender says. Pure.
+//! was of late. Jitter is met by each in its own way, and where pictures wait to be shown evenly ([`super::pace`]) their sound does as well.
+//! Trifles are left as they are, and nothing waits for long, whatever a sender says. Pure.
 
+use super::pace::Pace;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The fastest way is that of the last one to two of these.
@@ -14,13 +16,8 @@ const TRIFLE_US: i64 = 10_000;
 const MOST_US: i64 = 300_000;
 /// A change by less than this is none.
 const STEP_US: i64 = 10_000;
-
-/// Which of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Sound,
-    Picture,
-}
+/// By so much sound may come earlier than pictures that are held up on the way, and hardly anybody notices (ITU-R BT.1359: 45 ms).
+const EARLIER: Duration = Duration::from_millis(30);
 
 /// How long units of one track take from being taken to their arrival, in µs: fastest in the window, and in the one before.
 #[derive(Debug, Default)]
@@ -38,25 +35,36 @@ pub struct Lips {
     picture: Way,
     /// How much later the picture comes, µs.
     lag_us: i64,
+    pace: Pace,
 }
 
 impl Lips {
-    /// A unit that was taken at `taken` by the sender's clock, if that is known, has arrived at `now`: how long it waits, more than it would alone.
-    pub fn arrived(&mut self, kind: Kind, taken: Option<SystemTime>, now: Instant) -> Duration {
+    /// A packet of sound that was taken at `taken` by the sender's clock, if that is known, has arrived at `now`: how long it waits for its picture, more
+    /// than it would by itself, and how long it waits by itself at least.
+    pub fn sound(&mut self, taken: Option<SystemTime>, now: Instant) -> (Duration, Duration) {
         self.forget(now);
         if let Some(taken) = taken {
             let way = self.way_us(taken, now);
-            match kind {
-                Kind::Sound => self.sound.note(way, now),
-                Kind::Picture => self.picture.note(way, now),
-            }
+            self.sound.note(way, now);
             self.settle();
         }
-        let waits = match kind {
-            Kind::Sound => self.lag_us,
-            Kind::Picture => -self.lag_us,
-        };
-        Duration::from_micros(u64::try_from(waits).unwrap_or(0))
+        (micros(self.lag_us), self.pace.delay().saturating_sub(EARLIER))
+    }
+
+    /// The same of a picture, of any layer: how long it waits for its sound.
+    pub fn picture(&mut self, taken: Option<SystemTime>, now: Instant) -> Duration {
+        self.forget(now);
+        if let Some(taken) = taken {
+            let way = self.way_us(taken, now);
+            self.picture.note(way, now);
+            self.settle();
+        }
+        micros(-self.lag_us)
+    }
+
+    /// How long a picture that is forwarded waits for its sound and to be shown evenly. `rtp_time`: at 90 kHz, unwrapped.
+    pub fn evenly(&mut self, rtp_time: u64, waits: Duration, now: Instant) -> Duration {
+        self.pace.waits(rtp_time, waits, now)
     }
 
     /// Nobody waits for a track that comes no more.
@@ -67,6 +75,7 @@ impl Lips {
                 self.lag_us = 0;
             }
         }
+        self.pace.forget(now);
     }
 
     fn way_us(&mut self, taken: SystemTime, now: Instant) -> i64 {
@@ -84,6 +93,10 @@ impl Lips {
             self.lag_us = lag;
         }
     }
+}
+
+fn micros(us: i64) -> Duration {
+    Duration::from_micros(u64::try_from(us).unwrap_or(0))
 }
 
 impl Way {
@@ -116,8 +129,8 @@ mod tests {
         for n in 0..1_000 {
             let taken = Some(wall + Duration::from_secs_f64(n as f64 * 0.02 * (1.0 + ppm * 1e-6)));
             let arrives = |ms: u64| start + MS(n * 20 + ms + n * 67 % 90);
-            found.0 = lips.arrived(Kind::Sound, taken, arrives(sound_ms)).as_millis();
-            found.1 = lips.arrived(Kind::Picture, taken, arrives(picture_ms)).as_millis();
+            found.0 = lips.sound(taken, arrives(sound_ms)).0.as_millis();
+            found.1 = lips.picture(taken, arrives(picture_ms)).as_millis();
         }
         found
     }
@@ -136,13 +149,18 @@ mod tests {
     fn nobody_waits_for_a_track_that_comes_no_more() {
         let (start, wall) = (crate::runtime::clock::now(), SystemTime::UNIX_EPOCH + MS(1 << 40));
         let mut lips = Lips::default();
-        let mut at = |n: u64, kind, late| lips.arrived(kind, Some(wall + MS(n * 20)), start + MS(n * 20 + late)).as_millis();
+        let at = |n: u64, late| (Some(wall + MS(n * 20)), start + MS(n * 20 + late));
+        let sound = |lips: &mut Lips, n| {
+            let (taken, now) = at(n, 20);
+            lips.sound(taken, now).0.as_millis()
+        };
         for n in 0..500 {
-            at(n, Kind::Sound, 20);
-            at(n, Kind::Picture, 220);
+            sound(&mut lips, n);
+            let (taken, now) = at(n, 220);
+            lips.picture(taken, now);
         }
-        assert_eq!(at(500, Kind::Sound, 20), 190);
-        let waits: Vec<_> = (501..1_500).map(|n| at(n, Kind::Sound, 20)).collect();
+        assert_eq!(sound(&mut lips, 500), 190);
+        let waits: Vec<_> = (501..1_500).map(|n| sound(&mut lips, n)).collect();
         assert_eq!((waits[0], waits[998]), (190, 0), "the camera is off");
     }
 
@@ -151,8 +169,21 @@ mod tests {
         let now = crate::runtime::clock::now();
         let mut lips = Lips::default();
         for n in 0..1_000 {
-            assert_eq!(lips.arrived(Kind::Sound, None, now + MS(n * 20)), Duration::ZERO);
-            assert_eq!(lips.arrived(Kind::Picture, Some(SystemTime::UNIX_EPOCH), now + MS(n * 20 + 7)), Duration::ZERO);
+            assert_eq!(lips.sound(None, now + MS(n * 20)), (Duration::ZERO, Duration::ZERO));
+            assert_eq!(lips.picture(Some(SystemTime::UNIX_EPOCH), now + MS(n * 20 + 7)), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn where_pictures_wait_to_be_shown_evenly_their_sound_does_until_they_come_no_more() {
+        let start = crate::runtime::clock::now();
+        let mut lips = Lips::default();
+        for n in 0..600 {
+            lips.evenly(1 + n * 3_000, Duration::ZERO, start + MS(n * 33 + n * 67 % 200));
+        }
+        let end = start + MS(20_000);
+        let least = lips.sound(None, end).1.as_millis();
+        assert!((100..=180).contains(&least), "{least}");
+        assert_eq!(lips.sound(None, end + MS(9_000)).1, Duration::ZERO);
     }
 }

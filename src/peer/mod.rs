@@ -23,6 +23,7 @@ mod keyframes;
 mod link;
 mod lips;
 pub mod offer;
+mod pace;
 pub mod packets;
 mod path;
 mod redundancy;

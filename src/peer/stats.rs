@@ -14,11 +14,19 @@ pub struct Meter {
     /// The estimate that the room knows.
     told: Option<(u32, Instant)>,
     /// The stack's estimate before it is averaged over seconds.
-    latest: Option<(u32, Instant)>,
+    latest: Option<Latest>,
     average: Option<u32>,
     /// Round trips by receivers' reports, and the stack's own: the former wait in a queue with everything else, and tell of one late.
     reported: RoundTrips,
     own: RoundTrips,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Latest {
+    bps: u32,
+    at: Instant,
+    /// The average at that time.
+    average: u32,
 }
 
 /// The last round trip and the shortest of late, in milliseconds.
@@ -66,12 +74,16 @@ impl Meter {
         self.stats.sent_packets += 1;
     }
 
-    /// An averaged estimate: what the room shall hear, if anything. Small changes wait for half a second. The average
-    /// follows a fall late, so that the latest value counts where it is lower.
+    /// An averaged estimate: what the room shall hear, if anything. Small changes wait for a second. The average follows late, so that the latest value counts,
+    /// unless the average has gone down since.
     pub fn estimate(&mut self, average: u32, now: Instant) -> Option<u32> {
         self.average = Some(average);
-        let latest = self.latest.filter(|(_, at)| now < *at + LATEST).map_or(u32::MAX, |(latest, _)| latest);
-        let carried = average.min(latest).max(self.carried());
+        let found = match self.latest.filter(|latest| now < latest.at + LATEST) {
+            Some(latest) if average < latest.average => latest.bps.min(average),
+            Some(latest) => latest.bps,
+            None => average,
+        };
+        let carried = found.max(self.carried());
         let bps = if carried <= LITTLE && self.stands() { carried.min(DRAINS) } else { carried };
         self.stats.estimate_bps = Some(bps);
         let news = self.told.is_none_or(|(told, at)| {
@@ -86,8 +98,8 @@ impl Meter {
 
     /// An estimate that is not averaged.
     pub fn latest(&mut self, bps: u32, now: Instant) -> Option<u32> {
-        self.latest = Some((bps, now));
         let average = self.average?;
+        self.latest = Some(Latest { bps, at: now, average });
         self.estimate(average, now)
     }
 
@@ -170,6 +182,22 @@ mod tests {
         assert_eq!(next(100_000, 60, 0.0), LITTLE);
         assert_eq!(next(10_000, 400, 0.0), 30_000, "it waits");
         assert_eq!(next(10_000, 60, 0.3), 30_000, "it is lost");
+    }
+
+    #[test]
+    fn what_was_found_counts_before_the_average_knows_of_it_until_that_goes_down() {
+        let start = crate::runtime::clock::now();
+        let mut meter = Meter::default();
+        let ms = |ms| start + Duration::from_millis(ms);
+        assert_eq!(meter.estimate(100_000, ms(0)), Some(100_000));
+        assert_eq!(meter.latest(1_800_000, ms(500)), Some(1_800_000));
+        assert_eq!(meter.estimate(150_000, ms(700)), None, "rising");
+        meter.estimate(90_000, ms(900));
+        assert_eq!(meter.stats().estimate_bps, Some(90_000), "it falls");
+        meter.latest(60_000, ms(1_500));
+        assert_eq!(meter.stats().estimate_bps, Some(60_000));
+        meter.estimate(80_000, ms(3_100));
+        assert_eq!(meter.stats().estimate_bps, Some(80_000), "that was long ago");
     }
 
     /// The receivers' reports wait with everything else, and the stack's own sight of the round trip does not.

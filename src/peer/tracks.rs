@@ -1,7 +1,7 @@
 //! The tracks that a peer sends: which stream belongs to which, which of them is forwarded, and when its sender is asked for a keyframe.
 
 use super::keyframes::Requests;
-use super::lips::{self, Lips};
+use super::lips::Lips;
 use super::session::Session;
 use super::simulcast::{Selector, Verdict};
 use super::upstream::{self, Shown, Upstream};
@@ -160,14 +160,12 @@ impl Tracks {
         }
         let track = self.tracks.iter_mut().find(|track| track.mid == data.mid)?;
         let lips = &mut self.lips[usize::from(matches!(track.source, Source::Screen | Source::ScreenAudio))];
-        let kind = if video { lips::Kind::Picture } else { lips::Kind::Sound };
-        let waits = lips.arrived(kind, taken(&data), if video { now } else { data.network_time });
         match data.params.spec().codec {
-            Codec::H264 if video => track.video(VideoCodec::H264, data, waits, limits, now).map(Unit::Video),
-            Codec::Vp8 if video => track.video(VideoCodec::Vp8, data, waits, limits, now).map(Unit::Video),
-            Codec::Opus if !video => Some(Unit::Audio(track.audio(AudioCodec::Opus, data, waits))),
-            Codec::PCMU if !video => Some(Unit::Audio(track.audio(AudioCodec::Pcmu, data, waits))),
-            Codec::PCMA if !video => Some(Unit::Audio(track.audio(AudioCodec::Pcma, data, waits))),
+            Codec::H264 if video => track.video(VideoCodec::H264, data, lips, limits, now).map(Unit::Video),
+            Codec::Vp8 if video => track.video(VideoCodec::Vp8, data, lips, limits, now).map(Unit::Video),
+            Codec::Opus if !video => Some(Unit::Audio(track.audio(AudioCodec::Opus, data, lips))),
+            Codec::PCMU if !video => Some(Unit::Audio(track.audio(AudioCodec::Pcmu, data, lips))),
+            Codec::PCMA if !video => Some(Unit::Audio(track.audio(AudioCodec::Pcma, data, lips))),
             _ => refuse("codec"),
         }
     }
@@ -243,7 +241,8 @@ impl Track {
         matches!(self.source, Source::Camera | Source::Screen)
     }
 
-    fn video(&mut self, codec: VideoCodec, data: MediaData, waits: Duration, limits: gate::Limits, now: Instant) -> Option<VideoIn> {
+    fn video(&mut self, codec: VideoCodec, data: MediaData, lips: &mut Lips, limits: gate::Limits, now: Instant) -> Option<VideoIn> {
+        let for_sound = lips.picture(taken(&data), now);
         let (mut keyframe, mut size, mut baseline) = (data.is_keyframe(), None, true);
         if keyframe {
             match gate::inspect(codec, &data.data, limits) {
@@ -272,6 +271,9 @@ impl Track {
             return None;
         }
         let gap = std::mem::take(&mut self.gap);
+        let rtp_time = self.clock.unify(data.time.numer(), verdict == Verdict::Switch, now);
+        // A screen stands still most of the time, and then changes at once: to be shown evenly would only make it late.
+        let waits = if self.source == Source::Screen { for_sound } else { lips.evenly(rtp_time, for_sound, now) };
         let turns = data.ext_vals.video_orientation.map_or(0, |orientation| orientation as u8);
         Some(VideoIn {
             source: self.source,
@@ -281,7 +283,7 @@ impl Track {
             baseline,
             contiguous: (data.contiguous && !gap) || verdict == Verdict::Switch,
             orientation: Orientation { quarter_turns: turns & 3, flip: false },
-            rtp_time: self.clock.unify(data.time.numer(), verdict == Verdict::Switch, now),
+            rtp_time,
             received: now,
             waits,
             data: data.data,
@@ -304,7 +306,8 @@ impl Track {
         self.selector.as_ref().is_none_or(|selector| selector.active() == self.layer_of(data))
     }
 
-    fn audio(&self, codec: AudioCodec, data: MediaData, waits: Duration) -> AudioIn {
+    fn audio(&self, codec: AudioCodec, data: MediaData, lips: &mut Lips) -> AudioIn {
+        let (waits, evenly) = lips.sound(taken(&data), data.network_time);
         AudioIn {
             source: self.source,
             codec,
@@ -313,6 +316,7 @@ impl Track {
             level_dbov: data.ext_vals.audio_level.map(|level| level.min(0)),
             received: data.network_time,
             waits,
+            evenly,
             data: data.data,
         }
     }

@@ -3,14 +3,13 @@
 //! Shows only what is whole: after a loss or an error the last good picture stays until the next
 //! keyframe, which is asked for at once (and again by the stall ladder). Errors rebuild the decoder;
 //! five of them within ten seconds give the track up for a minute, and so do, for a while, pictures that cost too much.
-//! Flow: `VideoIn → (visible? keyframe seen?) → VideoDecoder → Pace → Slot`.
+//! Flow: `VideoIn → (visible? keyframe seen?) → VideoDecoder → Slot`.
 
 use super::cost::Cost;
-use super::pace::Pace;
 use super::pool::Stage;
 use super::slot::{Shown, Slot};
 use super::{Outlet, StageEvent, Watch};
-use crate::ids::{Source, TrackId};
+use crate::ids::TrackId;
 use crate::ledger::{self, Bill, Spent};
 use crate::media::VideoIn;
 use metrics::Counter;
@@ -46,7 +45,6 @@ pub struct Decode {
     /// Nothing can be decoded before the next keyframe.
     needs_keyframe: bool,
     sequence: u64,
-    pace: Pace,
     size: Option<Size>,
     size_changes: SizeChanges,
     failures: VecDeque<Instant>,
@@ -81,7 +79,6 @@ impl Decode {
             visible: false,
             needs_keyframe: true,
             sequence: 0,
-            pace: Pace::default(),
             size: None,
             size_changes: SizeChanges::default(),
             failures: VecDeque::with_capacity(FAILURES),
@@ -101,7 +98,6 @@ impl Decode {
         } else {
             self.decoder = None;
             self.size = None;
-            self.pace = Pace::default();
             self.slot.clear();
         }
     }
@@ -160,9 +156,7 @@ impl Decode {
         self.announce(frame.size(), picture.orientation.quarter_turns);
         self.sequence += 1;
         let (sequence, orientation, received) = (self.sequence, picture.orientation, picture.received);
-        self.pace.wait_for_sound(picture.waits);
-        // A screen stands still most of the time, and then changes at once: waiting would only make it late.
-        let due = if self.track.source == Source::Screen { received } else { self.pace.due(picture.rtp_time, received) };
+        let due = received + picture.waits;
         self.slot.put(Shown { frame, orientation, sequence, received, due });
         Ok(())
     }

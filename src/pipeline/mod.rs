@@ -12,7 +12,6 @@ pub mod forward;
 pub mod inlet;
 pub mod keyframes;
 pub mod mix;
-mod pace;
 pub mod pool;
 pub mod quote;
 mod rendition;

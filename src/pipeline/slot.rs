@@ -2,7 +2,7 @@
 //! wait for a decoder.
 //!
 //! As a rule a picture's time comes with the picture, and the slot holds that one alone. Where pictures arrive
-//! unevenly ([`super::pace`]) a few wait in order; beyond [`MAX_WAITING`] pictures or [`MAX_PIXELS`] the oldest goes.
+//! unevenly ([`crate::peer`] says when each is due) a few wait in order; beyond [`MAX_WAITING`] pictures or [`MAX_PIXELS`] the oldest goes.
 
 use crate::media::Orientation;
 use mixdown_codecs::I420Frame;

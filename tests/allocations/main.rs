@@ -244,6 +244,7 @@ impl Sound {
                 level_dbov: Some(-20),
                 received: now,
                 waits: std::time::Duration::ZERO,
+                evenly: std::time::Duration::ZERO,
             };
             self.mix.handle(Input::Packet { from: ParticipantId(u128::from(person)), packet });
         }

@@ -315,6 +315,79 @@ async fn rtmp_comes_back_when_the_other_side_does_and_its_key_is_shown_nowhere()
     assert!(!log.contains("secret-key"), "{log}");
 }
 
+/// What ends TLS before a port of this machine: prints a line once it listens.
+const TERMINATOR: &str = "
+import socket, ssl, sys, threading
+folder, port, to = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(folder + '/certificate.pem', folder + '/key.pem')
+def carry(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+def serve(client):
+    try:
+        client = context.wrap_socket(client, server_side=True)
+        there = socket.create_connection(('127.0.0.1', to))
+    except OSError:
+        return
+    threading.Thread(target=carry, args=(there, client), daemon=True).start()
+    carry(client, there)
+listener = socket.create_server(('127.0.0.1', port))
+print('listens', flush=True)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+";
+
+/// RTMPS for `localhost` before a port of this machine, with a certificate of its own.
+fn terminator(folder: &std::path::Path, to: u16) -> Option<(Process, u16)> {
+    let (place, port) = (folder.to_str().expect("text"), port());
+    let (key, certificate) = (format!("{place}/key.pem"), format!("{place}/certificate.pem"));
+    let named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+    let kept = ["-keyout", key.as_str(), "-out", certificate.as_str()];
+    let arguments = [&["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"][..], &named, &kept].concat();
+    let made = run("openssl", &arguments)?;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut command = Command::new("python3");
+    command.args(["-c", TERMINATOR, place, &port.to_string(), &to.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut process = Process(command.spawn().expect("runs"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(process.0.stdout.take().expect("piped")), &mut line).expect("a line");
+    assert_eq!(line.trim(), "listens");
+    Some((process, port))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rtmps_goes_to_whom_a_trusted_authority_vouches_for_and_to_nobody_else() {
+    let (folder, plain) = (tempfile::tempdir().expect("a folder"), port());
+    let Some((_tls, port_of_tls)) = terminator(folder.path(), plain) else { return };
+    let film = folder.path().join("film.flv");
+    let Some(_listener) = listener(plain, &film) else { return };
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let outputs = json!([{"rtmp": {"url": format!("rtmps://localhost:{port_of_tls}/live/secret-key")}}]);
+    let stranger = Server::private().await;
+    let path = stranger.send_out(&outputs).await;
+    let shown = stranger.until(&path, "it is no certificate to trust", |shown| state(shown) == "interrupted").await;
+    assert_eq!(shown["outputs"][0]["reason"], "tls", "{shown}");
+    drop(stranger);
+
+    let authority = folder.path().join("certificate.pem");
+    let settings = [("MIXDOWN_EGRESS_ALLOW_PRIVATE_NETWORKS", "true"), ("SSL_CERT_FILE", authority.to_str().expect("text"))];
+    let server = Server::start(port(), &settings).await;
+    let path = server.send_out(&outputs).await;
+    server.until(&path, "it comes up", |shown| state(shown) == "active").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(server.send(Method::DELETE, &path, "").await.status(), StatusCode::NO_CONTENT);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let arguments = ["-v", "error", "-show_entries", "stream=codec_name,width", "-of", "csv=p=0", film.to_str().expect("text")];
+    let Some(probed) = run("ffprobe", &arguments) else { return };
+    let text = String::from_utf8_lossy(&probed.stdout).into_owned();
+    assert!(text.contains("h264,640") && text.contains("aac"), "{text}{}", String::from_utf8_lossy(&probed.stderr));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whip_shows_the_view_in_another_server_and_comes_back_when_that_does() {
     let folder = tempfile::tempdir().expect("a folder");

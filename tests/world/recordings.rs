@@ -138,7 +138,7 @@ impl Film {
         let shown = self.shown(id, frame);
         let sound = |ms: u64| &self.sound[(ms * 96) as usize..(ms * 96 + 480) as usize];
         // Half of what is listened to at a time is enough.
-        let sings = (shown.saturating_sub(200)..shown + 200).find(|ms| loudness(sound(*ms), tone(person)) > 0.1).unwrap() + 2;
+        let sings = (shown.saturating_sub(200)..shown + 200).find(|ms| loudness(sound(*ms), tone(person)) > 0.05).unwrap() + 2;
         sings as i64 - shown as i64
     }
 

@@ -201,6 +201,26 @@ fn leads(world: &World, viewer: usize, shown: usize, from: Instant) -> Vec<f64> 
     leads
 }
 
+/// The first packets come all at once, when the connection has come about.
+#[test]
+fn sound_and_picture_are_together_from_the_first_seconds_on() {
+    for seed in 0..4 {
+        let mut world = World::new(seed);
+        let viewer = world.join(Profile::viewer(2));
+        world.connect(Duration::from_secs(3));
+        let sender = world.join(Profile { beeps: true, watches: false, ..Profile::new(1) });
+        let link = Link { delay: Duration::from_millis(5 + 3 * seed), ..Link::default() };
+        world.links(sender, link.clone(), link);
+        world.connect(Duration::from_secs(3));
+        let from = world.now + Duration::from_millis(700);
+        world.run_ms(8_000);
+        let leads = leads(&world, viewer, sender, from);
+        println!("{seed}: sound leads by {leads:.0?}");
+        assert!(leads.len() >= 6, "{leads:?}");
+        assert!(leads.iter().all(|lead| lead.abs() <= 30.0), "{leads:?}");
+    }
+}
+
 /// F27: pictures that leave 200 ms after the sound of the same moment, over a bad link.
 #[test]
 fn f27_sound_and_picture_meet_though_pictures_leave_late_and_both_are_lost_and_shaken_on_the_way() {

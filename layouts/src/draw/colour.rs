@@ -1,4 +1,4 @@
-//! Colours: RGB to BT.601 limited-range YUV.
+//! Colours: RGB to BT.601 limited-range YUV and back.
 
 /// One colour as the planes hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,12 @@ impl Yuv {
         let [y, u, v] = coefficients(red, green, blue);
         // Each lies within 16..=240, rounding included.
         Self { y: (16.0 + y).round() as u8, u: (128.0 + u).round() as u8, v: (128.0 + v).round() as u8 }
+    }
+
+    /// Red, green, blue of full range; what no colour has is brought to the nearest.
+    pub fn to_rgb(self) -> [u8; 3] {
+        let (y, u, v) = (1.164_384 * (f32::from(self.y) - 16.0), f32::from(self.u) - 128.0, f32::from(self.v) - 128.0);
+        [y + 1.596_027 * v, y - 0.391_762 * u - 0.812_968 * v, y + 2.017_232 * u].map(|part| (part + 0.5) as u8)
     }
 }
 
@@ -48,5 +54,15 @@ mod tests {
         assert_eq!(yuv([255, 0, 0]), [81, 90, 240]);
         assert_eq!(yuv([0, 255, 0]), [145, 54, 34]);
         assert_eq!(yuv([0, 0, 255]), [41, 240, 110]);
+    }
+
+    #[test]
+    fn a_colour_comes_back_as_it_was_and_what_is_none_as_the_nearest() {
+        for rgb in [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 30, 40], [17, 99, 180]] {
+            let back = Yuv::from_rgb(rgb).to_rgb();
+            assert!(rgb.iter().zip(back).all(|(a, b)| a.abs_diff(b) <= 2), "{rgb:?} {back:?}");
+        }
+        assert_eq!(Yuv { y: 0, u: 128, v: 128 }.to_rgb(), [0; 3]);
+        assert_eq!(Yuv { y: 255, u: 128, v: 128 }.to_rgb(), [255; 3]);
     }
 }

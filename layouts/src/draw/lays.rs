@@ -5,14 +5,12 @@
 
 use super::fonts::Fonts;
 use super::overlay::Overlay;
+use super::scale::{self, Scaler};
 use super::text::{Typesetter, sanitise};
-use super::{Moment, scale, signs};
+use super::{Moment, signs};
 use crate::image::Artwork;
 use crate::scene::{Content, Lay, corner_of};
 use crate::{Fit, Rect};
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x4;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use mixdown_codecs::{I420Frame, Size};
 use tiny_skia::{IntSize, Pixmap};
 
@@ -195,17 +193,14 @@ fn time(hands: i64, seconds: bool) -> String {
 /// `artwork` as it stands in `area`, and where.
 fn picture(artwork: &Artwork, area: Rect, fit: Fit, opacity: u8) -> Option<(Pixmap, Rect)> {
     let rect = scale::target(artwork.size, area, if fit == Fit::Cover { Fit::Cover } else { Fit::Contain });
-    let (width, height) = (f64::from(artwork.size.width), f64::from(artwork.size.height));
-    let factor = f64::max(f64::from(rect.width) / width, f64::from(rect.height) / height);
-    let crop = ((f64::from(rect.width) / factor).min(width), (f64::from(rect.height) / factor).min(height));
-    let from = TypedImageRef::<U8x4>::from_buffer(artwork.size.width, artwork.size.height, &artwork.pixels).ok()?;
     let mut pixels = vec![0; rect.size().pixels() * 4];
-    let mut into = TypedImage::<U8x4>::from_buffer(rect.width, rect.height, &mut pixels).ok()?;
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-        .crop((width - crop.0) / 2.0, (height - crop.1) / 2.0, crop.0, crop.1)
-        .use_alpha(false);
-    Resizer::new().resize_typed(&from, &mut into, &options).ok()?;
+    let (mut scaler, mut scaled) = (Scaler::default(), vec![0; rect.size().pixels()]);
+    // Red, green, blue and alpha, each a plane.
+    for part in 0..4 {
+        let plane: Vec<u8> = artwork.pixels.iter().skip(part).step_by(4).copied().collect();
+        scaler.cover(&plane, artwork.size, &mut scaled, rect.size());
+        pixels.iter_mut().skip(part).step_by(4).zip(&scaled).for_each(|(pixel, scaled)| *pixel = *scaled);
+    }
     if opacity < u8::MAX {
         for part in &mut pixels {
             *part = ((u32::from(*part) * u32::from(opacity) + 127) / 255) as u8;

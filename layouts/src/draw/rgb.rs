@@ -1,6 +1,7 @@
 //! The way out of I420 and into it: snapshots as PNG or JPEG, and images that become pictures.
 
 use super::Picture;
+use super::colour::{Yuv, coefficients};
 use super::scale::Scaler;
 use crate::Rect;
 use image::codecs::jpeg::JpegEncoder;
@@ -10,7 +11,6 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFo
 use mixdown_codecs::{I420Frame, Size};
 use std::io::Cursor;
 use std::sync::Arc;
-use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
 /// The longest file that [`decode`] looks at.
 pub const MAX_IMAGE_BYTES: usize = 4 << 20;
@@ -57,7 +57,6 @@ pub fn encode(frame: &I420Frame, width: Option<u32>, format: Format) -> Result<V
         Some(width) => to_rgb(&shrink(frame, width)),
         None => to_rgb(frame),
     };
-    let rgb = rgb.map_err(fail)?;
     let mut bytes = Vec::new();
     let written = match format {
         Format::Png => rgb.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png),
@@ -82,26 +81,18 @@ fn shrink(frame: &I420Frame, width: u32) -> I420Frame {
     out
 }
 
-fn to_rgb(frame: &I420Frame) -> Result<RgbImage, String> {
+fn to_rgb(frame: &I420Frame) -> RgbImage {
     let (Size { width, height }, planes) = (frame.size(), frame.planes());
-    let source = YuvPlanarImage {
-        y_plane: planes.y,
-        y_stride: planes.y_stride as u32,
-        u_plane: planes.u,
-        u_stride: planes.uv_stride as u32,
-        v_plane: planes.v,
-        v_stride: planes.uv_stride as u32,
-        width,
-        height,
-    };
-    let mut rgb = RgbImage::new(width, height);
-    yuv::yuv420_to_rgb(&source, &mut rgb, 3 * width, YuvRange::Limited, YuvStandardMatrix::Bt601).map_err(|error| error.to_string())?;
-    Ok(rgb)
+    RgbImage::from_fn(width, height, |x, y| {
+        let (x, y) = (x as usize, y as usize);
+        let chroma = y / 2 * planes.uv_stride + x / 2;
+        Rgb(Yuv { y: planes.y[y * planes.y_stride + x], u: planes.u[chroma], v: planes.v[chroma] }.to_rgb())
+    })
 }
 
 /// A PNG, JPEG or WebP file as a picture: turned upright by its EXIF orientation, what is transparent laid over `background`.
 pub fn decode(bytes: &[u8], background: [u8; 3]) -> Result<I420Frame, DecodeError> {
-    from_rgb(&flatten(&open(bytes, MAX_IMAGE_SIDE)?, background)).map_err(DecodeError::Damaged)
+    Ok(from_rgb(&flatten(&open(bytes, MAX_IMAGE_SIDE)?, background)))
 }
 
 /// A PNG, JPEG or WebP file of at most `max_side` pixels each way, turned upright.
@@ -152,28 +143,27 @@ fn flatten(image: &DynamicImage, background: [u8; 3]) -> RgbImage {
     rgb
 }
 
-fn from_rgb(rgb: &RgbImage) -> Result<I420Frame, String> {
-    let mut frame = I420Frame::black(Size::new(rgb.width(), rgb.height()));
+/// Each two by two pixels have the colour of their mean.
+fn from_rgb(rgb: &RgbImage) -> I420Frame {
+    let (width, height) = rgb.dimensions();
+    let mut frame = I420Frame::black(Size::new(width, height));
     let planes = frame.planes_mut();
-    let mut target = YuvPlanarImageMut {
-        y_stride: planes.y_stride as u32,
-        u_stride: planes.uv_stride as u32,
-        v_stride: planes.uv_stride as u32,
-        y_plane: BufferStoreMut::Borrowed(planes.y),
-        u_plane: BufferStoreMut::Borrowed(planes.u),
-        v_plane: BufferStoreMut::Borrowed(planes.v),
-        width: rgb.width(),
-        height: rgb.height(),
-    };
-    let mode = YuvConversionMode::default();
-    yuv::rgb_to_yuv420(&mut target, rgb, 3 * rgb.width(), YuvRange::Limited, YuvStandardMatrix::Bt601, mode)
-        .map_err(|error| error.to_string())?;
-    Ok(frame)
+    for (x, y, pixel) in rgb.enumerate_pixels() {
+        planes.y[y as usize * planes.y_stride + x as usize] = Yuv::from_rgb(pixel.0).y;
+    }
+    for (x, y) in (0..height.div_ceil(2)).flat_map(|y| (0..width.div_ceil(2)).map(move |x| (x, y))) {
+        let pixel = |dx: u32, dy: u32| rgb.get_pixel((2 * x + dx).min(width - 1), (2 * y + dy).min(height - 1)).0;
+        let four = [pixel(0, 0), pixel(1, 0), pixel(0, 1), pixel(1, 1)];
+        let mean = |part: usize| four.iter().map(|pixel| f32::from(pixel[part])).sum::<f32>() / 4.0;
+        let [_, u, v] = coefficients(mean(0), mean(1), mean(2));
+        let at = y as usize * planes.uv_stride + x as usize;
+        (planes.u[at], planes.v[at]) = ((128.0 + u).round() as u8, (128.0 + v).round() as u8);
+    }
+    frame
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Yuv;
     use super::*;
 
     fn flat(size: Size, rgb: [u8; 3]) -> I420Frame {

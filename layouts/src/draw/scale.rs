@@ -68,6 +68,13 @@ impl Scaler {
         }
     }
 
+    /// Fills `target` of size `into` with the middle of a plane of `size`, cropped no more than needed. Both are packed and not empty.
+    pub fn cover(&mut self, plane: &[u8], size: Size, target: &mut [u8], into: Size) {
+        let [plane_width, plane_height, width, height] = [size.width, size.height, into.width, into.height].map(|side| side as usize);
+        let source = Plane::new(plane, plane_width, plane_width, plane_height);
+        self.interpolate(source, Cut::middle(size, into), &mut PlaneMut::new(target, width, (0, 0, width, height)));
+    }
+
     fn fill(&mut self, picture: &Picture, canvas: &mut I420Frame, target: Rect) {
         if picture.frame.size().pixels() == 0 || target.size().pixels() == 0 {
             return;
@@ -198,6 +205,13 @@ impl Cut {
                 ratio: Some(ratio),
             };
         }
+        Self::middle(source, target)
+    }
+
+    /// The same, and no more is cropped than needed.
+    fn middle(source: Size, target: Size) -> Self {
+        let (width, height) = (f64::from(source.width), f64::from(source.height));
+        let needed = f64::max(f64::from(target.width) / width, f64::from(target.height) / height);
         let part = ((f64::from(target.width) / needed).min(width), (f64::from(target.height) / needed).min(height));
         Self { x: (width - part.0) / 2.0, y: (height - part.1) / 2.0, width: part.0, height: part.1, ratio: None }
     }

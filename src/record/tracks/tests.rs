@@ -88,6 +88,7 @@ fn packet(n: u64) -> AudioIn {
         level_dbov: None,
         received: coded.wallclock,
         waits: std::time::Duration::ZERO,
+        evenly: std::time::Duration::ZERO,
     }
 }
 

@@ -41,6 +41,10 @@ const ELASTIC: f32 = 0.7;
 /// A rung is taken when there is this much of what it needs, for that long.
 const HEADROOM: f32 = 1.1;
 const SUSTAINED: Duration = Duration::from_millis(1_500);
+/// Where that is so many times of what the present one needs, it takes longer until the estimator knows that so much gets through. Until then the first
+/// sign of a queue would throw the estimate back to what was sent before.
+const FAR: u32 = 4;
+const LONG_SUSTAINED: Duration = Duration::from_millis(2_250);
 /// How long a look for headroom takes, and the pause after a vain one. Each begins with a probe, which finds nothing where it is disturbed.
 const LOOK: Duration = Duration::from_millis(1_500);
 const PAUSE: Duration = Duration::from_millis(1_000);
@@ -114,7 +118,8 @@ pub struct Tier {
     /// The first estimate since more was sent than before, and until when it is taken for a guess.
     first: Option<u32>,
     settling: Option<Instant>,
-    headroom: Option<Instant>,
+    /// Since when there is enough for a better rung, and until when there must be.
+    headroom: Option<(Instant, Instant)>,
     looking: Option<Instant>,
     /// No look for headroom before.
     rests: Option<Instant>,
@@ -229,8 +234,7 @@ impl Tier {
         if self.settling.is_some() || self.wishes.hidden || self.place() <= self.top {
             return self.settling;
         }
-        let sustained = self.headroom.map(|since| since + SUSTAINED);
-        sustained.or(self.looking).or(self.rests)
+        self.headroom.map(|(_, until)| until).or(self.looking).or(self.rests)
     }
 
     /// The rung to be on; `None`: nobody looks, and no canvas is watched.
@@ -270,10 +274,10 @@ impl Tier {
     /// What the connection is to send at least, with padding, and what it shall find out that it carries, in bits per second; 0: nothing in particular.
     pub fn aim(&self) -> Range<u32> {
         // Where wishes alone hold it down the link is kept known, so that more can be sent the moment it is wished for.
-        let place = match (self.looking.or(self.headroom), self.wishes.save_data) {
-            (Some(_), _) => self.top,
-            (None, true) => self.place(),
-            (None, false) => self.at.min(self.place()),
+        let place = match (self.looking.is_some() || self.headroom.is_some(), self.wishes.save_data) {
+            (true, _) => self.top,
+            (false, true) => self.place(),
+            (false, false) => self.at.min(self.place()),
         };
         // A rung is taken with headroom: to find no more than it needs would keep everybody below it.
         let ample = |bps: u32| (bps as f32 * HEADROOM * 1.1) as u32;
@@ -286,7 +290,9 @@ impl Tier {
             .estimate
             .filter(|_| thin)
             .map_or(u32::MAX, |bps| aim(self.place().saturating_sub(1)).max(1 << bps.saturating_mul(THIN_AIM).max(1).ilog2()));
-        let end = aim(place).min(most).min(wished);
+        // The stack's own probes are twice of what is aimed at, and what they find is what it believes: they must not find less than is known.
+        let known = self.estimate.map_or(0, |bps| 1 << bps.max(1).ilog2());
+        let end = aim(place).max(known).min(most).min(wished);
         // What a better rung needs is sent before it is taken: an estimate falls to what got through of late, and while its first, large picture is on the way
         // that must not be next to nothing. Below what moves the padding would be felt by the voice.
         let least = self
@@ -411,8 +417,11 @@ impl Tier {
         if self.fell.is_some_and(|until| now < until) {
             return;
         }
-        let since = *self.headroom.get_or_insert(now);
-        if now >= since + SUSTAINED {
+        let since = self.headroom.map_or(now, |(since, _)| since);
+        let far = self.needs(better) > self.needs(self.place()).saturating_mul(FAR);
+        let until = since + if far { LONG_SUSTAINED } else { SUSTAINED };
+        self.headroom = Some((since, until));
+        if now >= until {
             self.at = better;
             (self.headroom, self.rose) = (None, Some(now));
             self.looking = (self.place() > self.top).then_some(now + LOOK);

@@ -5,7 +5,7 @@
 //! come after its time: a delay that follows how often and how much pictures are late, up at once and down by a few per
 //! cent of the speed. On a steady way it is zero, and a picture is due when it arrives.
 //!
-//! Flow: `(RTP time, arrival) → lateness over the fastest way of late → histogram that forgets → delay → due`.
+//! Flow: `(RTP time, arrival) → lateness over the fastest way of late → histogram that forgets → delay → wait`.
 //! Knows no clock and no pictures; one of these costs a few hundred bytes and never allocates.
 
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ const FALL_US: i64 = 1_000;
 const WINDOW: Duration = Duration::from_secs(5);
 /// A picture that is later than this has not waited on the way: its sender's time has begun anew.
 const SAME_CLOCK_US: i64 = 500_000;
+/// Pictures come no more.
+const GONE: Duration = Duration::from_secs(5);
 
 /// The pace of one sender's pictures.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ struct Start {
     rtp_time: u64,
     at: Instant,
     last: u64,
+    heard: Instant,
     /// Shortest way since `since`, and in the window before, in µs against the first picture's.
     fastest: [i64; 2],
     since: Instant,
@@ -58,22 +61,30 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The sound of pictures comes so much later than they do.
-    pub fn wait_for_sound(&mut self, waits: Duration) {
-        self.sound_us = i64::try_from(waits.as_micros()).unwrap_or(0);
+    /// One picture of `rtp_time` (90 kHz, unwrapped) arrived at `received`, and waits so long for its sound: how long it waits in all until it is shown.
+    pub fn waits(&mut self, rtp_time: u64, for_sound: Duration, received: Instant) -> Duration {
+        let Some(late_us) = self.lateness(rtp_time, received) else { return Duration::ZERO };
+        self.note(late_us);
+        self.sound_us = i64::try_from(for_sound.as_micros()).unwrap_or(0);
+        self.delay_us = (self.target_us() + self.sound_us).max(self.delay_us - FALL_US);
+        Duration::from_micros(u64::try_from(self.delay_us - late_us).unwrap_or(0))
     }
 
-    /// One picture of `rtp_time` (90 kHz, unwrapped) arrived at `received`: when it shall be shown.
-    pub fn due(&mut self, rtp_time: u64, received: Instant) -> Instant {
-        let Some(late_us) = self.lateness(rtp_time, received) else { return received };
-        self.note(late_us);
-        self.delay_us = (self.target_us() + self.sound_us).max(self.delay_us - FALL_US);
-        received + Duration::from_micros(u64::try_from(self.delay_us - late_us).unwrap_or(0))
+    /// How much later than the fastest ones pictures are shown, but for what they wait for their sound.
+    pub fn delay(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.delay_us - self.sound_us).unwrap_or(0))
+    }
+
+    /// What has not come for long says nothing of what comes.
+    pub fn forget(&mut self, now: Instant) {
+        if self.start.is_some_and(|start| now >= start.heard + GONE) {
+            *self = Self::default();
+        }
     }
 
     /// How much longer than the fastest one of late the picture took, in µs. `None`: a clock begins.
     fn lateness(&mut self, rtp_time: u64, received: Instant) -> Option<i64> {
-        let begin = Start { rtp_time, at: received, last: rtp_time, fastest: [0, i64::MAX], since: received };
+        let begin = Start { rtp_time, at: received, last: rtp_time, heard: received, fastest: [0, i64::MAX], since: received };
         let Some(start) = self.start.as_mut().filter(|start| rtp_time > start.last) else {
             self.start = Some(begin);
             return None;
@@ -81,7 +92,7 @@ impl Pace {
         let passed = i64::try_from(received.saturating_duration_since(start.at).as_micros()).unwrap_or(i64::MAX / 2);
         let sent = i64::try_from((rtp_time - start.rtp_time).saturating_mul(100) / 9).unwrap_or(i64::MAX / 2);
         let way = passed - sent;
-        start.last = rtp_time;
+        (start.last, start.heard) = (rtp_time, received);
         if received >= start.since + WINDOW {
             start.fastest = [way, start.fastest[0]];
             start.since = received;
@@ -127,8 +138,7 @@ mod tests {
     fn run(pace: &mut Pace, start: Instant, from: u64, seconds: u64, late: impl Fn(u64) -> u64) -> Vec<u64> {
         let picture = |n: u64| {
             let received = start + Duration::from_micros(n * PICTURE_US + late(n) * 1000);
-            let due = pace.due((1 << 32) - 90_000 + n * 3000, received);
-            (due - received).as_millis() as u64
+            pace.waits((1 << 32) - 90_000 + n * 3000, Duration::ZERO, received).as_millis() as u64
         };
         (from..from + seconds * 30).map(picture).collect()
     }
@@ -173,10 +183,11 @@ mod tests {
     fn pictures_wait_for_their_sound_and_no_longer_once_it_comes_with_them() {
         let start = crate::runtime::clock::now();
         let mut pace = Pace::default();
-        pace.wait_for_sound(Duration::from_millis(120));
-        assert!(run(&mut pace, start, 1, 10, |_| 0)[1..].iter().all(|wait| *wait == 120));
-        pace.wait_for_sound(Duration::ZERO);
-        assert_eq!(run(&mut pace, start, 301, 10, |_| 0).last(), Some(&0));
+        let mut picture = |n: u64, for_sound| pace.waits(n * 3000, for_sound, start + Duration::from_micros(n * PICTURE_US)).as_millis();
+        let late: Vec<u128> = (1..300).map(|n| picture(n, Duration::from_millis(120))).collect();
+        assert!(late[1..].iter().all(|wait| *wait == 120), "{late:?}");
+        assert_eq!((300..600).map(|n| picture(n, Duration::ZERO)).last(), Some(0));
+        assert_eq!(pace.delay(), Duration::ZERO);
     }
 
     #[test]
@@ -186,7 +197,7 @@ mod tests {
             let mut pace = Pace::default();
             for n in 0..30 * 3600 {
                 let received = start + Duration::from_secs_f64(n as f64 / 30.0 * (1.0 + ppm * 1e-6));
-                assert_eq!(pace.due(1_000_000 + n * 3000, received), received, "picture {n} at {ppm} ppm");
+                assert_eq!(pace.waits(1_000_000 + n * 3000, Duration::ZERO, received), Duration::ZERO, "picture {n} at {ppm} ppm");
             }
         }
     }
@@ -198,9 +209,9 @@ mod tests {
         run(&mut pace, start, 0, 10, |_| 0);
         for rtp_time in [5, 9_000_000_000, 9_000_003_000] {
             let received = start + Duration::from_secs(11) + Duration::from_micros(rtp_time);
-            assert!(pace.due(rtp_time, received) <= received + LONGEST);
+            assert!(pace.waits(rtp_time, Duration::ZERO, received) <= LONGEST);
         }
         let at = start + Duration::from_secs(20);
-        assert_eq!(pace.due(7, at), at);
+        assert_eq!(pace.waits(7, Duration::ZERO, at), Duration::ZERO);
     }
 }
