@@ -32,6 +32,8 @@ pub struct VideoIn {
     pub received: Instant,
     /// How long it waits, so that it is shown as evenly as it was taken and together with its sound.
     pub waits: Duration,
+    /// How long for its sound alone: what goes on as it comes waits no longer.
+    pub for_sound: Duration,
 }
 
 /// What one track's pictures are like, as they come.

@@ -34,9 +34,11 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// Whom ffmpeg trusts: builds with OpenSSL know nobody by themselves.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// What makes an ffmpeg look at the certificate of whom it talks to. Who runs the server may trust others: `SSL_CERT_FILE`, as OpenSSL has it.
+/// What makes an ffmpeg look at the certificate of whom it talks to. Who runs the server may trust others in place of the machine's: those in the file that
+/// `SSL_CERT_FILE` names, as OpenSSL has it.
 pub fn tls_arguments() -> Vec<String> {
-    let file = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| AUTHORITIES.to_owned());
+    let own = std::env::var("SSL_CERT_FILE").ok().filter(|file| Path::new(file).is_file());
+    let file = own.unwrap_or_else(|| AUTHORITIES.to_owned());
     let verify = ["-tls_verify", "1"].map(str::to_owned).into_iter();
     if Path::new(&file).is_file() { verify.chain(["-ca_file".to_owned(), file]).collect() } else { verify.collect() }
 }

@@ -4,9 +4,11 @@ use super::fake::{Decoder, Faults, Sender, tone_level};
 use super::jitter::{Jitter, Packet, Step};
 use super::playout::{Playout, Stats, drift_rate};
 use super::{BLOCK, MS, silence};
+use crate::media::AudioIn;
 use crate::runtime::clock;
 use mixdown_codecs::AudioCodec;
 use std::sync::Arc;
+use std::time::Duration;
 
 const TICK: i64 = 960;
 
@@ -17,9 +19,12 @@ struct Call {
     tick: i64,
     heard: Vec<f32>,
     keep: bool,
-    /// Furthest deviation of the wait from its target, and longest wait, since they were last reset (samples).
+    /// Furthest deviation of the wait from its target, longest and shortest wait, since they were last reset (samples).
     deviation: i64,
     longest: i64,
+    shortest: i64,
+    /// How long pictures wait to be shown evenly.
+    evenly: Duration,
     /// Greatest step between two samples.
     step: f32,
     last: f32,
@@ -37,6 +42,8 @@ impl Call {
             keep: false,
             deviation: 0,
             longest: 0,
+            shortest: i64::MAX,
+            evenly: Duration::ZERO,
             step: 0.0,
             last: 0.0,
         }
@@ -49,12 +56,12 @@ impl Call {
             self.tick += 1;
             let now = self.tick * TICK;
             for (arrival, packet) in self.sender.until(now, self.epoch) {
-                self.playout.insert(packet, arrival);
+                self.playout.insert(AudioIn { evenly: self.evenly, ..packet }, arrival);
             }
             self.playout.render(now, &mut out);
             if let Some((wait, target)) = self.playout.wait(now + TICK) {
                 self.deviation = self.deviation.max((wait - target).abs());
-                self.longest = self.longest.max(wait);
+                (self.shortest, self.longest) = (self.shortest.min(wait), self.longest.max(wait));
             }
             for frame in out.chunks_exact(2) {
                 self.step = self.step.max((frame[0] - self.last).abs());
@@ -68,7 +75,7 @@ impl Call {
     }
 
     fn forget(&mut self) {
-        (self.deviation, self.longest, self.step) = (0, 0, 0.0);
+        (self.deviation, self.longest, self.shortest, self.step) = (0, 0, i64::MAX, 0.0);
         self.heard.clear();
     }
 }
@@ -179,6 +186,22 @@ fn what_came_in_a_burst_when_the_connection_came_about_makes_nothing_late() {
         call.run(1);
         assert!(call.longest <= 55 * MS, "{} ms, of which the block takes 20", call.longest / MS);
     }
+}
+
+#[test]
+fn sound_waits_as_long_as_its_pictures_do_and_no_longer_once_these_come_evenly() {
+    let mut call = with(Faults { jitter: MS, ..Faults::default() }, 1);
+    call.evenly = Duration::from_millis(150);
+    call.run(5);
+    call.forget();
+    let stats = call.run(5);
+    assert!(call.shortest >= 150 * MS && call.longest <= 200 * MS, "{} to {} ms", call.shortest / MS, call.longest / MS);
+    assert_eq!(stats.concealed_samples, 0, "{stats:?}");
+    call.evenly = Duration::ZERO;
+    call.run(20);
+    call.forget();
+    call.run(5);
+    assert!(call.longest <= 60 * MS, "{} ms", call.longest / MS);
 }
 
 #[test]

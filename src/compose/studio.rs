@@ -266,6 +266,7 @@ impl Studio {
                     rtp_time: sample.at.units(crate::record::mp4::Kind::Video),
                     received,
                     waits: Duration::ZERO,
+                    for_sound: Duration::ZERO,
                 };
                 if source == Source::Screen { screen.push(picture) } else { camera.push(picture) }
             }

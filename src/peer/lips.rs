@@ -67,6 +67,12 @@ impl Lips {
         self.pace.waits(rtp_time, waits, now)
     }
 
+    /// The same of one that is not to be shown evenly: nor does its sound wait for that.
+    pub fn unevenly(&mut self, waits: Duration) -> Duration {
+        self.pace = Pace::default();
+        waits
+    }
+
     /// Nobody waits for a track that comes no more.
     fn forget(&mut self, now: Instant) {
         for way in [&mut self.sound, &mut self.picture] {
@@ -184,6 +190,12 @@ mod tests {
         let end = start + MS(20_000);
         let least = lips.sound(None, end).1.as_millis();
         assert!((100..=180).contains(&least), "{least}");
+        lips.evenly(2_000_000, Duration::ZERO, end + MS(50));
         assert_eq!(lips.sound(None, end + MS(9_000)).1, Duration::ZERO);
+        for n in 0..600 {
+            lips.evenly(3_000_000 + n * 3_000, Duration::ZERO, end + MS(10_000 + n * 33 + n * 67 % 200));
+        }
+        assert_ne!(lips.sound(None, end + MS(30_000)).1, Duration::ZERO);
+        assert_eq!((lips.unevenly(MS(7)), lips.sound(None, end + MS(30_000)).1), (MS(7), Duration::ZERO), "nobody sees them");
     }
 }

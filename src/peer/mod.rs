@@ -273,7 +273,7 @@ impl Peer {
         }
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(down.mid, None) else { return Sent::Unfit };
-        self.sequence.write(stream, packets, down.payload_type, rtp_time, picture.wallclock);
+        self.sequence.write(stream, packets, down.payload_type, rtp_time, earlier(picture.wallclock));
         self.last_picture = Some(now);
         self.written(Ok(()), now);
         Sent::Sent
@@ -324,7 +324,7 @@ impl Peer {
         };
         let time = MediaTime::new(packet.rtp_time, session::frequency(packet.codec));
         let Some(writer) = self.rtc.writer(down.mid) else { return false };
-        let result = writer.write(down.payload_type, packet.wallclock, time, Arc::clone(&packet.data));
+        let result = writer.write(down.payload_type, earlier(packet.wallclock), time, Arc::clone(&packet.data));
         self.written(result, now)
     }
 
@@ -422,6 +422,12 @@ impl Peer {
             self.closing.get_or_insert(reason);
         }
     }
+}
+
+/// The stack's sender reports know moments of the past alone, and a picture that waits for its sound is of the near future. Receivers go by differences: all
+/// that is sent was so much earlier.
+fn earlier(wallclock: Instant) -> Instant {
+    wallclock.checked_sub(Duration::from_secs(1)).unwrap_or(wallclock)
 }
 
 fn protocol(transport: Transport) -> Protocol {

@@ -25,7 +25,7 @@ pub struct Meter {
 struct Latest {
     bps: u32,
     at: Instant,
-    /// The average at that time.
+    /// The highest average since.
     average: u32,
 }
 
@@ -75,12 +75,15 @@ impl Meter {
     }
 
     /// An averaged estimate: what the room shall hear, if anything. Small changes wait for a second. The average follows late, so that the latest value counts,
-    /// unless the average has gone down since.
+    /// unless the average has gone down since, or there is so little that chance has its say.
     pub fn estimate(&mut self, average: u32, now: Instant) -> Option<u32> {
         self.average = Some(average);
-        let found = match self.latest.filter(|latest| now < latest.at + LATEST) {
-            Some(latest) if average < latest.average => latest.bps.min(average),
-            Some(latest) => latest.bps,
+        let found = match self.latest.as_mut().filter(|latest| now < latest.at + LATEST) {
+            Some(latest) if average < latest.average || latest.bps <= LITTLE => latest.bps.min(average),
+            Some(latest) => {
+                latest.average = average;
+                latest.bps
+            }
             None => average,
         };
         let carried = found.max(self.carried());
@@ -192,8 +195,8 @@ mod tests {
         assert_eq!(meter.estimate(100_000, ms(0)), Some(100_000));
         assert_eq!(meter.latest(1_800_000, ms(500)), Some(1_800_000));
         assert_eq!(meter.estimate(150_000, ms(700)), None, "rising");
-        meter.estimate(90_000, ms(900));
-        assert_eq!(meter.stats().estimate_bps, Some(90_000), "it falls");
+        meter.estimate(140_000, ms(900));
+        assert_eq!(meter.stats().estimate_bps, Some(140_000), "it falls");
         meter.latest(60_000, ms(1_500));
         assert_eq!(meter.stats().estimate_bps, Some(60_000));
         meter.estimate(80_000, ms(3_100));

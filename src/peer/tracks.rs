@@ -272,8 +272,11 @@ impl Track {
         }
         let gap = std::mem::take(&mut self.gap);
         let rtp_time = self.clock.unify(data.time.numer(), verdict == Verdict::Switch, now);
-        // A screen stands still most of the time, and then changes at once: to be shown evenly would only make it late.
-        let waits = if self.source == Source::Screen { for_sound } else { lips.evenly(rtp_time, for_sound, now) };
+        // Nobody's voice waits for a picture that is not seen.
+        let waits = match self.source {
+            Source::Camera if self.height != Some(0) => lips.evenly(rtp_time, for_sound, now),
+            _ => lips.unevenly(for_sound),
+        };
         let turns = data.ext_vals.video_orientation.map_or(0, |orientation| orientation as u8);
         Some(VideoIn {
             source: self.source,
@@ -286,6 +289,7 @@ impl Track {
             rtp_time,
             received: now,
             waits,
+            for_sound,
             data: data.data,
         })
     }

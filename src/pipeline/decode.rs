@@ -9,7 +9,7 @@ use super::cost::Cost;
 use super::pool::Stage;
 use super::slot::{Shown, Slot};
 use super::{Outlet, StageEvent, Watch};
-use crate::ids::TrackId;
+use crate::ids::{Source, TrackId};
 use crate::ledger::{self, Bill, Spent};
 use crate::media::VideoIn;
 use metrics::Counter;
@@ -156,7 +156,8 @@ impl Decode {
         self.announce(frame.size(), picture.orientation.quarter_turns);
         self.sequence += 1;
         let (sequence, orientation, received) = (self.sequence, picture.orientation, picture.received);
-        let due = received + picture.waits;
+        // A screen stands still most of the time, and then changes at once: waiting would only make it late.
+        let due = if self.track.source == Source::Screen { received } else { received + picture.waits };
         self.slot.put(Shown { frame, orientation, sequence, received, due });
         Ok(())
     }

@@ -104,7 +104,7 @@ impl Forward {
 
     /// The picture's place in the room's time: as the sender spaces them, and following when they come.
     fn place(&mut self, picture: &VideoIn) -> u64 {
-        let due = picture.received + picture.waits;
+        let due = picture.received + picture.for_sound;
         let since = due.saturating_duration_since(self.epoch).as_micros() * CLOCK / 1_000_000;
         let come = i64::try_from(since).unwrap_or(i64::MAX / 2);
         let sent = (picture.rtp_time & i64::MAX as u64) as i64;
@@ -137,6 +137,7 @@ mod tests {
             rtp_time: (1 << 32) - 45_000 + n * 3_000,
             received: start + Duration::from_micros(n * 1_000_000 / 30),
             waits: Duration::ZERO,
+            for_sound: Duration::ZERO,
         }
     }
 

@@ -128,6 +128,7 @@ impl Bench {
             rtp_time: self.sent * 3000,
             received: self.now,
             waits: Duration::ZERO,
+            for_sound: Duration::ZERO,
         }
     }
 

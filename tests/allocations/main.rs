@@ -175,6 +175,7 @@ impl Pictures {
                     rtp_time: self.sent * 3_000,
                     received: self.now,
                     waits: std::time::Duration::ZERO,
+                    for_sound: std::time::Duration::ZERO,
                 });
             }
             self.sent += 1;

@@ -353,7 +353,11 @@ fn terminator(folder: &std::path::Path, to: u16) -> Option<(Process, u16)> {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let mut command = Command::new("python3");
     command.args(["-c", TERMINATOR, place, &port.to_string(), &to.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut process = Process(command.spawn().expect("runs"));
+    let Ok(process) = command.spawn() else {
+        println!("skipped: python3 is not installed");
+        return None;
+    };
+    let mut process = Process(process);
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(process.0.stdout.take().expect("piped")), &mut line).expect("a line");
     assert_eq!(line.trim(), "listens");
@@ -364,9 +368,6 @@ fn terminator(folder: &std::path::Path, to: u16) -> Option<(Process, u16)> {
 async fn rtmps_goes_to_whom_a_trusted_authority_vouches_for_and_to_nobody_else() {
     let (folder, plain) = (tempfile::tempdir().expect("a folder"), port());
     let Some((_tls, port_of_tls)) = terminator(folder.path(), plain) else { return };
-    let film = folder.path().join("film.flv");
-    let Some(_listener) = listener(plain, &film) else { return };
-    tokio::time::sleep(Duration::from_millis(500)).await;
     let outputs = json!([{"rtmp": {"url": format!("rtmps://localhost:{port_of_tls}/live/secret-key")}}]);
     let stranger = Server::private().await;
     let path = stranger.send_out(&outputs).await;
@@ -374,6 +375,10 @@ async fn rtmps_goes_to_whom_a_trusted_authority_vouches_for_and_to_nobody_else()
     assert_eq!(shown["outputs"][0]["reason"], "tls", "{shown}");
     drop(stranger);
 
+    // It takes one connection, and who looks at certificates after the handshake has made one.
+    let film = folder.path().join("film.flv");
+    let Some(_listener) = listener(plain, &film) else { return };
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let authority = folder.path().join("certificate.pem");
     let settings = [("MIXDOWN_EGRESS_ALLOW_PRIVATE_NETWORKS", "true"), ("SSL_CERT_FILE", authority.to_str().expect("text"))];
     let server = Server::start(port(), &settings).await;

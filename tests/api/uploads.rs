@@ -213,6 +213,7 @@ fn speak(recorder: &Recorder, from: u64, to: u64) {
             rtp_time: tick * 3000,
             received: clock::now(),
             waits: std::time::Duration::ZERO,
+            for_sound: std::time::Duration::ZERO,
         });
         let (participant, name, at) = (ParticipantId(1), "Ann".into(), Ticks::from_ms(tick * 100 / 3));
         let _ = recorder.unit(&Unit { participant, name, at, resumes: false, medium });

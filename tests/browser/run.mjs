@@ -54,6 +54,7 @@ const began = Date.now();
 
 /** Runs one file. @param {string} file @returns {Promise<{passed: number, failed: number, skipped: number}>} */
 function round(file) {
+  console.log(`# ${basename(file)}`);
   const count = { passed: 0, failed: 0, skipped: 0 };
   const leaf = ({ name, details }) => !name.endsWith('.mjs') && details?.type !== 'suite';
   const tests = run({ files: [file], concurrency: 1, timeout: 240_000 });

@@ -137,8 +137,10 @@ impl Film {
     pub fn skew(&self, person: u8, id: ParticipantId, frame: u16) -> i64 {
         let shown = self.shown(id, frame);
         let sound = |ms: u64| &self.sound[(ms * 96) as usize..(ms * 96 + 480) as usize];
+        let near: Vec<(u64, f64)> = (shown.saturating_sub(200)..shown + 200).map(|ms| (ms, loudness(sound(ms), tone(person)))).collect();
+        let most = near.iter().map(|(_, loud)| *loud).fold(0.0, f64::max);
         // Half of what is listened to at a time is enough.
-        let sings = (shown.saturating_sub(200)..shown + 200).find(|ms| loudness(sound(*ms), tone(person)) > 0.05).unwrap() + 2;
+        let sings = near.iter().find(|(_, loud)| *loud > most / 2.0).unwrap().0 + 2;
         sings as i64 - shown as i64
     }
 

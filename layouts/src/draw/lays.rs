@@ -197,9 +197,9 @@ fn picture(artwork: &Artwork, area: Rect, fit: Fit, opacity: u8) -> Option<(Pixm
     let (mut scaler, mut scaled) = (Scaler::default(), vec![0; rect.size().pixels()]);
     // Red, green, blue and alpha, each a plane.
     for part in 0..4 {
-        let plane: Vec<u8> = artwork.pixels.iter().skip(part).step_by(4).copied().collect();
-        scaler.cover(&plane, artwork.size, &mut scaled, rect.size());
-        pixels.iter_mut().skip(part).step_by(4).zip(&scaled).for_each(|(pixel, scaled)| *pixel = *scaled);
+        let plane: Vec<u8> = artwork.pixels.chunks_exact(4).map(|pixel| pixel[part]).collect();
+        scaler.cover(&plane, artwork.size, &mut scaled, rect.size()).then_some(())?;
+        pixels.chunks_exact_mut(4).zip(&scaled).for_each(|(pixel, scaled)| pixel[part] = *scaled);
     }
     if opacity < u8::MAX {
         for part in &mut pixels {

@@ -187,6 +187,23 @@ mod tests {
     }
 
     #[test]
+    fn every_pixel_has_its_own_brightness_and_each_two_by_two_the_colour_of_their_mean() {
+        let image = RgbImage::from_fn(3, 3, |x, y| Rgb([100 * x as u8, 90 * y as u8, 10 * (x + y) as u8]));
+        let mut png = Vec::new();
+        image.write_to(&mut Cursor::new(&mut png), ImageFormat::Png).unwrap();
+        let frame = decode(&png, [0; 3]).unwrap();
+        let planes = frame.planes();
+        for (x, y, pixel) in image.enumerate_pixels() {
+            assert_eq!(planes.y[y as usize * planes.y_stride + x as usize], Yuv::from_rgb(pixel.0).y, "{x}, {y}");
+        }
+        // At the edges a row or a column counts twice.
+        for (x, y, mean) in [(0, 0, [50, 45, 10]), (1, 0, [200, 45, 25]), (0, 1, [50, 180, 25]), (1, 1, [200, 180, 40])] {
+            let (at, Yuv { u, v, .. }) = (y * planes.uv_stride + x, Yuv::from_rgb(mean));
+            assert!(planes.u[at].abs_diff(u) <= 1 && planes.v[at].abs_diff(v) <= 1, "{x}, {y}");
+        }
+    }
+
+    #[test]
     fn a_snapshot_is_scaled_down_in_proportion_and_never_up() {
         let frame = flat(Size::new(1280, 720), [90, 90, 90]);
         let size = |width| decode(&encode(&frame, width, Format::Jpeg).unwrap(), [0; 3]).unwrap().size();

@@ -68,11 +68,11 @@ impl Scaler {
         }
     }
 
-    /// Fills `target` of size `into` with the middle of a plane of `size`, cropped no more than needed. Both are packed and not empty.
-    pub fn cover(&mut self, plane: &[u8], size: Size, target: &mut [u8], into: Size) {
+    /// Fills `target` of size `into` with the middle of a plane of `size`, cropped no more than needed. Both are packed. False: one of them is empty.
+    pub fn cover(&mut self, plane: &[u8], size: Size, target: &mut [u8], into: Size) -> bool {
         let [plane_width, plane_height, width, height] = [size.width, size.height, into.width, into.height].map(|side| side as usize);
         let source = Plane::new(plane, plane_width, plane_width, plane_height);
-        self.interpolate(source, Cut::middle(size, into), &mut PlaneMut::new(target, width, (0, 0, width, height)));
+        self.interpolate(source, Cut::middle(size, into), &mut PlaneMut::new(target, width, (0, 0, width, height)))
     }
 
     fn fill(&mut self, picture: &Picture, canvas: &mut I420Frame, target: Rect) {
@@ -112,7 +112,10 @@ impl Scaler {
         let (ratio, step) = match shrinks {
             4.0.. => (Ratio::Quarter, 4),
             2.0.. => (Ratio::Half, 2),
-            _ => return self.interpolate(source, cut, target),
+            _ => {
+                self.interpolate(source, cut, target);
+                return;
+            }
         };
         let (x, y) = (cut.x as usize, cut.y as usize);
         // Whole steps, or what is left over at the end would be lost and everything before it drawn too wide.
@@ -122,7 +125,8 @@ impl Scaler {
         };
         let lengths = length(x, cut.x + cut.width, source.width).zip(length(y, cut.y + cut.height, source.height));
         let Some((across, down)) = lengths else {
-            return self.interpolate(source, cut, target);
+            self.interpolate(source, cut, target);
+            return;
         };
         let part = source.crop(x, y, across, down);
         let side = |length: usize| (length as f64 * ratio.factor()) as usize;
@@ -135,13 +139,14 @@ impl Scaler {
         self.shrunk = shrunk;
     }
 
-    fn interpolate(&mut self, source: Plane<'_>, cut: Cut, target: &mut PlaneMut<'_>) {
+    /// False: source or target is empty.
+    fn interpolate(&mut self, source: Plane<'_>, cut: Cut, target: &mut PlaneMut<'_>) -> bool {
         let (width, height) = (target.width, target.height);
         self.resized.resize(self.resized.len().max(width * height), 0);
         let from = TypedImageRef::<U8>::from_buffer(source.width as u32, source.height as u32, source.packed());
         let into = TypedImage::<U8>::from_buffer(width as u32, height as u32, &mut self.resized);
         let (Ok(from), Ok(mut into)) = (from, into) else {
-            return;
+            return false;
         };
         let room = (source.width as f64, source.height as f64);
         let (x, y) = (cut.x.min(room.0 - 1.0).max(0.0), cut.y.min(room.1 - 1.0).max(0.0));
@@ -149,9 +154,11 @@ impl Scaler {
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(x, y, cut.width.min(room.0 - x), cut.height.min(room.1 - y))
             .use_alpha(false);
-        if self.resizer.resize_typed(&from, &mut into, &options).is_ok() {
+        let done = self.resizer.resize_typed(&from, &mut into, &options).is_ok();
+        if done {
             kernels::copy(Plane::new(&self.resized, width, width, height), target);
         }
+        done
     }
 }
 

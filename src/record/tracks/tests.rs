@@ -74,6 +74,7 @@ fn picture(tick: u64, size: Option<Size>) -> VideoIn {
         rtp_time: 900_000 + tick * 3000,
         received: coded.wallclock,
         waits: std::time::Duration::ZERO,
+        for_sound: std::time::Duration::ZERO,
     }
 }
 

@@ -290,8 +290,9 @@ impl Tier {
             .estimate
             .filter(|_| thin)
             .map_or(u32::MAX, |bps| aim(self.place().saturating_sub(1)).max(1 << bps.saturating_mul(THIN_AIM).max(1).ilog2()));
-        // The stack's own probes are twice of what is aimed at, and what they find is what it believes: they must not find less than is known.
-        let known = self.estimate.map_or(0, |bps| 1 << bps.max(1).ilog2());
+        // The stack's own probes are twice of what is aimed at, and what they find is what it believes: they must not find less than is known, as far as that
+        // is of use.
+        let known = self.estimate.map_or(0, |bps| 1 << bps.max(1).ilog2()).min(aim(self.top));
         let end = aim(place).max(known).min(most).min(wished);
         // What a better rung needs is sent before it is taken: an estimate falls to what got through of late, and while its first, large picture is on the way
         // that must not be next to nothing. Below what moves the padding would be felt by the voice.

@@ -110,6 +110,38 @@ fn the_slowest_picture_gets_thinner_where_it_is_as_long_as_that_fits() {
     assert_eq!(story.tier.rung().unwrap().pace, Pace::Still);
 }
 
+/// Probes are twice of what is aimed at, and lower the estimate where they find less.
+#[test]
+fn nothing_less_is_probed_for_than_what_is_known_and_nothing_that_would_be_of_no_use() {
+    let mut story = Story::new();
+    story.link(4_000_000, 3_000);
+    let whole = story.tier.aim().end;
+    story.link(8_000_000, 3_000);
+    assert_eq!(story.tier.aim().end, whole);
+    story.link(110_000, 3_000);
+    story.tier.congested(100_000, story.now);
+    story.tier.estimate(700_000, false, story.now);
+    assert_eq!((story.tier.rung().unwrap().pace, story.tier.aim().start), (Pace::Slow, 0));
+    assert!((350_000..700_000).contains(&story.tier.aim().end), "{:?}", story.tier.aim());
+}
+
+/// The estimator has to learn first that so much gets through.
+#[test]
+fn what_takes_far_more_than_what_is_sent_is_taken_later() {
+    let after = |thin: u32| {
+        let mut story = Story::new();
+        story.link(4_000_000, 3_000);
+        story.link(thin, 20_000);
+        let (from, needs) = (story.now, story.needs());
+        while story.needs() == needs {
+            story.link(4_000_000, 10);
+        }
+        (story.now - from).as_millis()
+    };
+    let (far, near) = (after(110_000), after(900_000));
+    assert!(far >= near + 500, "{far} and {near} ms");
+}
+
 #[test]
 fn an_attempt_that_fails_is_repeated_ever_more_rarely() {
     let mut story = Story::new();
