@@ -118,8 +118,8 @@ fn nothing_less_is_probed_for_than_what_is_known_and_nothing_that_would_be_of_no
     let whole = story.tier.aim().end;
     story.link(8_000_000, 3_000);
     assert_eq!(story.tier.aim().end, whole);
-    story.link(110_000, 3_000);
-    story.tier.congested(100_000, story.now);
+    // It has just fallen, and tries nothing yet.
+    story.link(110_000, 400);
     story.tier.estimate(700_000, false, story.now);
     assert_eq!((story.tier.rung().unwrap().pace, story.tier.aim().start), (Pace::Slow, 0));
     assert!((350_000..700_000).contains(&story.tier.aim().end), "{:?}", story.tier.aim());
