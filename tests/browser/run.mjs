@@ -1,6 +1,6 @@
 /**
  * Runs all tests of this folder, in a network namespace of their own where that is possible: browsers otherwise gather
- * the machine's other addresses too. Closes with `N passed, N failed, N skipped`. What is about moving pictures and links has the
+ * the machine's other addresses too. Closes with `N passed, N failed, N skipped`. What is about moving pictures, links and moments has the
  * machine for itself; what mostly waits for pages runs two files at a time.
  *
  *     node run.mjs [part of a file name…]
@@ -49,7 +49,7 @@ const files = readdirSync(here)
   .filter((name) => name.endsWith('.test.mjs') && (wanted.length === 0 || wanted.some((part) => name.includes(part))))
   .sort()
   .map((name) => join(here, name));
-const ALONE = ['codecs', 'directed', 'hints', 'relay', 'room', 'thin', 'upstream'];
+const ALONE = ['codecs', 'directed', 'hints', 'pages', 'relay', 'room', 'thin', 'upstream'];
 const began = Date.now();
 
 /** Runs one file. @param {string} file @returns {Promise<{passed: number, failed: number, skipped: number}>} */
