@@ -24,6 +24,8 @@ pub struct Meter {
 #[derive(Debug, Clone, Copy)]
 struct Latest {
     bps: u32,
+    /// The lower of this and the one before: what a probe has found for a moment is not yet there.
+    held: u32,
     at: Instant,
     /// The highest average since.
     average: u32,
@@ -74,15 +76,15 @@ impl Meter {
         self.stats.sent_packets += 1;
     }
 
-    /// An averaged estimate: what the room shall hear, if anything. Small changes wait for a second. The average follows late, so that the latest value counts,
+    /// An averaged estimate: what the room shall hear, if anything. Small changes wait for a second. The average follows late, so that the latest values count,
     /// unless the average has gone down since, or there is so little that chance has its say.
     pub fn estimate(&mut self, average: u32, now: Instant) -> Option<u32> {
         self.average = Some(average);
         let found = match self.latest.as_mut().filter(|latest| now < latest.at + LATEST) {
-            Some(latest) if average < latest.average || latest.bps <= LITTLE => latest.bps.min(average),
+            Some(latest) if average < latest.average || latest.held <= LITTLE => latest.held.min(average),
             Some(latest) => {
                 latest.average = average;
-                latest.bps
+                latest.held
             }
             None => average,
         };
@@ -102,7 +104,8 @@ impl Meter {
     /// An estimate that is not averaged.
     pub fn latest(&mut self, bps: u32, now: Instant) -> Option<u32> {
         let average = self.average?;
-        self.latest = Some(Latest { bps, at: now, average });
+        let before = self.latest.filter(|before| now < before.at + LATEST).map_or(average, |before| before.bps);
+        self.latest = Some(Latest { bps, held: bps.min(before), at: now, average });
         self.estimate(average, now)
     }
 
@@ -193,13 +196,14 @@ mod tests {
         let mut meter = Meter::default();
         let ms = |ms| start + Duration::from_millis(ms);
         assert_eq!(meter.estimate(100_000, ms(0)), Some(100_000));
-        assert_eq!(meter.latest(1_800_000, ms(500)), Some(1_800_000));
-        assert_eq!(meter.estimate(150_000, ms(700)), None, "rising");
-        meter.estimate(140_000, ms(900));
+        assert_eq!(meter.latest(1_900_000, ms(500)), None, "for a moment");
+        assert_eq!(meter.latest(1_800_000, ms(1_500)), Some(1_800_000));
+        assert_eq!(meter.estimate(150_000, ms(1_700)), None, "rising");
+        meter.estimate(140_000, ms(1_900));
         assert_eq!(meter.stats().estimate_bps, Some(140_000), "it falls");
-        meter.latest(60_000, ms(1_500));
+        meter.latest(60_000, ms(2_500));
         assert_eq!(meter.stats().estimate_bps, Some(60_000));
-        meter.estimate(80_000, ms(3_100));
+        meter.estimate(80_000, ms(4_100));
         assert_eq!(meter.stats().estimate_bps, Some(80_000), "that was long ago");
     }
 
