@@ -143,11 +143,13 @@ fn a_picture_that_takes_all_bits_goes_on_moving_on_a_link_that_breaks_down_and_i
         assert!(fewest >= 14, "{n}: {fewest} pictures in two seconds");
         assert!(gap < Duration::from_millis(200), "{n}: no sound for {gap:?}");
         world.guests[1].down.link.rate_bps = Some(2_000_000);
-        world.run_ms(13_000);
-        let back = mark(&world, 1);
-        world.run_ms(2000);
-        let back = rate(&world, 1, back);
-        assert!(back >= 0.8 * whole, "{n}: {back} of {whole}");
+        let takes = (2..30).step_by(2).find(|_| {
+            let mark = mark(&world, 1);
+            world.run_ms(2000);
+            rate(&world, 1, mark) >= 0.8 * whole
+        });
+        println!("{n}: whole again after {takes:?} s");
+        assert!(takes.is_some(), "{n}: not within half a minute");
         world.run_ms(137 * n);
     }
 }
