@@ -91,7 +91,7 @@ story('a thin link', missing.mixdown || missing.chromium, (test, { before, after
     await pass(6000);
     whole = since(now() - 3);
     assert.ok(whole.sent > 100_000, `the link is in use: ${JSON.stringify(whole)}`);
-    assert.ok(whole.pictures > 16 && whole.concealed < 0.02, JSON.stringify(whole));
+    assert.ok(whole.pictures > 24 && whole.concealed < 0.02, JSON.stringify(whole));
   });
 
   test('on 150 kb/s the sound goes on and the picture can be followed', async () => {
