@@ -24,11 +24,18 @@ pub struct Meter {
 #[derive(Debug, Clone, Copy)]
 struct Latest {
     bps: u32,
-    /// The lower of this and the one before: what a probe has found for a moment is not yet there.
+    /// The lower of this and the one before: where there is enough already, what a probe has found for a moment is not yet there.
     held: u32,
     at: Instant,
     /// The highest average since.
     average: u32,
+}
+
+impl Latest {
+    /// What counts of it beside that average.
+    fn beside(&self, average: u32) -> u32 {
+        if average <= THIN { self.bps } else { self.held }
+    }
 }
 
 /// The last round trip and the shortest of late, in milliseconds.
@@ -53,6 +60,8 @@ impl RoundTrips {
 
 /// How long an estimate that is not averaged counts.
 const LATEST: Duration = Duration::from_millis(1_500);
+/// On a link that is thought to carry no more than this, what was found last counts at once: there is much to gain.
+const THIN: u32 = 400_000;
 /// A link whose round trips are no longer than by this, and that loses no more than this share, carries what is sent.
 const CALM_MS: f32 = 60.0;
 const CALM_LOSS: f32 = 0.1;
@@ -81,10 +90,10 @@ impl Meter {
     pub fn estimate(&mut self, average: u32, now: Instant) -> Option<u32> {
         self.average = Some(average);
         let found = match self.latest.as_mut().filter(|latest| now < latest.at + LATEST) {
-            Some(latest) if average < latest.average || latest.held <= LITTLE => latest.held.min(average),
+            Some(latest) if average < latest.average || latest.beside(average) <= LITTLE => latest.beside(average).min(average),
             Some(latest) => {
                 latest.average = average;
-                latest.held
+                latest.beside(average)
             }
             None => average,
         };
@@ -196,7 +205,7 @@ mod tests {
         let mut meter = Meter::default();
         let ms = |ms| start + Duration::from_millis(ms);
         assert_eq!(meter.estimate(100_000, ms(0)), Some(100_000));
-        assert_eq!(meter.latest(1_900_000, ms(500)), None, "for a moment");
+        assert_eq!(meter.latest(1_900_000, ms(500)), Some(1_900_000));
         assert_eq!(meter.latest(1_800_000, ms(1_500)), Some(1_800_000));
         assert_eq!(meter.estimate(150_000, ms(1_700)), None, "rising");
         meter.estimate(140_000, ms(1_900));
@@ -205,6 +214,16 @@ mod tests {
         assert_eq!(meter.stats().estimate_bps, Some(60_000));
         meter.estimate(80_000, ms(4_100));
         assert_eq!(meter.stats().estimate_bps, Some(80_000), "that was long ago");
+    }
+
+    #[test]
+    fn on_a_link_that_carries_enough_what_is_found_for_a_moment_does_not_count() {
+        let start = crate::runtime::clock::now();
+        let mut meter = Meter::default();
+        let ms = |ms| start + Duration::from_millis(ms);
+        assert_eq!(meter.estimate(600_000, ms(0)), Some(600_000));
+        assert_eq!(meter.latest(1_900_000, ms(500)), None, "for a moment");
+        assert_eq!(meter.latest(1_800_000, ms(1_500)), Some(1_800_000), "and still");
     }
 
     /// The receivers' reports wait with everything else, and the stack's own sight of the round trip does not.

@@ -127,7 +127,7 @@ fn broken_down(world: &mut World) -> (f64, Duration, usize, Duration) {
 
 /// Of a picture that takes all the bits there are: losses in the queue that overflows are asked for again and again, and estimates follow what little is sent.
 #[test]
-fn a_picture_that_takes_all_bits_goes_on_moving_on_a_link_that_breaks_down() {
+fn a_picture_that_takes_all_bits_goes_on_moving_on_a_link_that_breaks_down_and_is_whole_again_when_it_comes_back() {
     let busy = Profile { busy: true, size: Size::new(640, 360), ..Profile::new(1) };
     let mut world = room_of(71, hd(), busy, &[link(2_000)]);
     world.run_ms(6000);
@@ -143,7 +143,12 @@ fn a_picture_that_takes_all_bits_goes_on_moving_on_a_link_that_breaks_down() {
         assert!(fewest >= 14, "{n}: {fewest} pictures in two seconds");
         assert!(gap < Duration::from_millis(200), "{n}: no sound for {gap:?}");
         world.guests[1].down.link.rate_bps = Some(2_000_000);
-        world.run_ms(15_000 + 137 * n);
+        world.run_ms(13_000);
+        let back = mark(&world, 1);
+        world.run_ms(2000);
+        let back = rate(&world, 1, back);
+        assert!(back >= 0.8 * whole, "{n}: {back} of {whole}");
+        world.run_ms(137 * n);
     }
 }
 
