@@ -69,7 +69,9 @@ fn kill(folder: &Path, chance: &mut StdRng) -> Vec<Left> {
         ids.push(begun["id"].as_str().expect("an id").to_owned());
         pause(chance.random_range(0..300));
     }
-    server.until(&format!("/v1/recordings/{}", ids[4]), |answer| answer.contains("\"active\""));
+    for id in &ids {
+        server.until(&format!("/v1/recordings/{id}"), |answer| answer.contains("\"active\""));
+    }
     pause(chance.random_range(0..3000));
     let killed = clock::wall();
     drop(server);
