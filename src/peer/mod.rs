@@ -14,6 +14,7 @@
 mod backlog;
 mod channel;
 pub mod dtls;
+mod doubt;
 mod events;
 pub mod feed;
 mod fill;
@@ -52,6 +53,7 @@ use session::Session;
 pub use session::{REPAIR_AGE, REPAIR_PACKETS, REPAIR_SHARE};
 use stats::Meter;
 use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration, time::Instant};
+use str0m::bwe::Bitrate;
 use str0m::media::MediaTime;
 use str0m::net::{Protocol, Receive};
 use str0m::{Input, Rtc, RtcError};
@@ -244,6 +246,11 @@ impl Peer {
         if self.fill.handle_timeout(self.meter.stats().estimate_bps, now) {
             session::aim(&mut self.rtc, self.fill.bounds());
         }
+        let (anew, news) = self.meter.handle_timeout(now);
+        if let Some(bps) = anew {
+            self.rtc.bwe().reset(Bitrate::bps(u64::from(bps)));
+        }
+        self.outputs.extend(news.map(|bps| Output::Event(Event::Estimate(bps))));
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result, now);
         self.settle(now);
@@ -254,7 +261,7 @@ impl Peer {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        let own = [self.link.deadline(), self.tracks.deadline(), self.fill.deadline()].into_iter().flatten();
+        let own = [self.link.deadline(), self.tracks.deadline(), self.fill.deadline(), self.meter.deadline()].into_iter().flatten();
         Output::Timeout(own.fold(self.timeout, Instant::min))
     }
 
@@ -312,6 +319,7 @@ impl Peer {
         let stats = self.meter.stats();
         let estimate = stats.estimate_bps.filter(|_| self.session.transport_cc);
         let [least, most] = [bps.start, bps.end].map(|bps| bps.min(self.config.max_bitrate_bps));
+        self.meter.aim(most);
         self.fill.aim(least..most, estimate, stats.send_bitrate_bps, now);
         session::aim(&mut self.rtc, self.fill.bounds());
         self.settle(now);

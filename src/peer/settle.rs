@@ -101,7 +101,7 @@ impl Peer {
     /// When the stack that wants to be called `at` a time is.
     fn sparingly(&mut self, at: Instant, now: Instant) -> Instant {
         let can_wait = match self.rtc.last_timeout_reason() {
-            _ if self.fill.fills() => false,
+            _ if self.fill.fills() || self.meter.doubts() => false,
             Reason::Pacer(PacerReason::Padding) => true,
             Reason::Pacer(PacerReason::Handle) | Reason::BweDelayControl => !self.waits(),
             _ => false,

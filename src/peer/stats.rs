@@ -1,5 +1,6 @@
 //! Figures of one connection.
 
+use super::doubt::{Doubt, Known};
 use super::types::{Event, Stats};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,13 @@ pub struct Meter {
     /// The stack's estimate before it is averaged over seconds.
     latest: Option<Latest>,
     average: Option<u32>,
+    /// What was last found, and whether it is believed.
+    found: u32,
+    doubt: Doubt,
+    /// When the stack began anew: what it averages is of before for a while.
+    anew: Option<Instant>,
+    /// What the link shall be found to carry.
+    wanted: u32,
     /// Round trips by receivers' reports, and the stack's own: the former wait in a queue with everything else, and tell of one late.
     reported: RoundTrips,
     own: RoundTrips,
@@ -58,6 +66,8 @@ impl RoundTrips {
     }
 }
 
+/// Over how long the stack averages.
+const AVERAGED: Duration = Duration::from_secs(3);
 /// How long an estimate that is not averaged counts.
 const LATEST: Duration = Duration::from_millis(1_500);
 /// On a link that is thought to carry no more than this, what was found last counts at once: there is much to gain.
@@ -89,7 +99,9 @@ impl Meter {
     /// unless the average has gone down since, or there is so little that chance has its say.
     pub fn estimate(&mut self, average: u32, now: Instant) -> Option<u32> {
         self.average = Some(average);
+        let stale = self.anew.is_some_and(|anew| now < anew + AVERAGED);
         let found = match self.latest.as_mut().filter(|latest| now < latest.at + LATEST) {
+            Some(latest) if stale => latest.bps,
             Some(latest) if average < latest.average || latest.beside(average) <= LITTLE => latest.beside(average).min(average),
             Some(latest) => {
                 latest.average = average;
@@ -98,7 +110,16 @@ impl Meter {
             None => average,
         };
         let carried = found.max(self.carried());
-        let bps = if carried <= LITTLE && self.stands() { carried.min(DRAINS) } else { carried };
+        self.found = if carried <= LITTLE && self.stands() { carried.min(DRAINS) } else { carried };
+        self.tell(now)
+    }
+
+    /// What the room shall hear of what was found, if anything.
+    fn tell(&mut self, now: Instant) -> Option<u32> {
+        let (sent_bps, wanted_bps, calm) = (self.stats.send_bitrate_bps, self.wanted, self.is_calm());
+        let at = self.mark.map_or(now, |(_, _, at)| at);
+        let known = self.told.map(|(bps, _)| Known { bps, sent_bps, wanted_bps, calm, at });
+        let bps = known.map_or(self.found, |known| self.doubt.weigh(self.found, known, now));
         self.stats.estimate_bps = Some(bps);
         let news = self.told.is_none_or(|(told, at)| {
             let change = told.abs_diff(bps);
@@ -118,11 +139,41 @@ impl Meter {
         self.estimate(average, now)
     }
 
+    /// What the link shall be found to carry, in bits per second.
+    pub fn aim(&mut self, bps: u32) {
+        self.wanted = bps;
+    }
+
+    /// Whether what was found is not believed yet.
+    pub fn doubts(&self) -> bool {
+        self.doubt.is_open()
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.doubt.deadline()
+    }
+
+    /// What the stack is to begin with anew, in bits per second, and what the room shall hear; each if anything.
+    pub fn handle_timeout(&mut self, now: Instant) -> (Option<u32>, Option<u32>) {
+        if !self.doubt.is_open() {
+            return (None, None);
+        }
+        let asked = self.doubt.asked();
+        if asked.is_some() {
+            (self.latest, self.anew) = (None, Some(now));
+        }
+        (asked, self.tell(now))
+    }
+
     /// What the link is seen to carry, where that is little; else 0.
     fn carried(&self) -> u32 {
-        let Stats { loss_down, send_bitrate_bps, .. } = self.stats;
-        let calm = self.own.waits().is_none_or(|ms| ms <= CALM_MS) && self.reported.waits().is_some_and(|ms| ms <= CALM_MS);
-        if calm && loss_down <= CALM_LOSS { send_bitrate_bps.min(LITTLE) } else { 0 }
+        if self.is_calm() { self.stats.send_bitrate_bps.min(LITTLE) } else { 0 }
+    }
+
+    /// Packets neither wait nor get lost, by what was last reported.
+    fn is_calm(&self) -> bool {
+        let short = |ms| ms <= CALM_MS;
+        self.own.waits().is_none_or(short) && self.reported.waits().is_some_and(short) && self.stats.loss_down <= CALM_LOSS
     }
 
     /// A queue stands before the link.

@@ -152,6 +152,34 @@ fn a_picture_that_takes_all_bits_goes_on_moving_on_a_link_that_breaks_down_and_i
     }
 }
 
+/// Its machine has something else to do: packets come later and later for `ms`, and then all at once.
+fn stands_still(world: &mut World, viewer: usize, ms: u64) {
+    let delay = world.guests[viewer].down.link.delay;
+    for passed in (0..ms).step_by(10) {
+        world.guests[viewer].down.link.delay = delay + Duration::from_millis((ms - passed).min(3 * passed / 4));
+        world.run_ms(10);
+    }
+    world.guests[viewer].down.link.delay = delay;
+}
+
+/// What gets through in that moment says nothing of the link: a picture that needs little would be made small for a while.
+#[test]
+fn a_receiver_that_stands_still_for_a_moment_keeps_its_picture() {
+    let mut world = room(73, hd(), &[Link::default()]);
+    world.run_ms(8000);
+    let feed = |world: &mut World| world.participant(1).unwrap().participant.feed.unwrap().height;
+    assert_eq!(feed(&mut world), Some(720));
+    for n in 0..6 {
+        stands_still(&mut world, 1, 150 + n * 50);
+        let mut seconds = Vec::new();
+        for _ in 0..6 {
+            world.run_ms(1000);
+            seconds.push((feed(&mut world), world.estimate(1)));
+        }
+        assert!(seconds.iter().all(|(height, _)| *height == Some(720)), "{n}: {seconds:?}");
+    }
+}
+
 fn limit(world: &mut World, viewer: usize, bps: u32) {
     world.patch(viewer, ParticipantPatch { max_bitrate_bps: Some(bps), ..Default::default() });
 }
