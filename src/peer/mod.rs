@@ -13,8 +13,8 @@
 
 mod backlog;
 mod channel;
-pub mod dtls;
 mod doubt;
+pub mod dtls;
 mod events;
 pub mod feed;
 mod fill;
