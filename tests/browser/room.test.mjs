@@ -87,7 +87,7 @@ story('a room of different browsers', missing.mixdown || missing.chromium, (test
       const stats = await until(`${what} has figures`, async () => {
         const figures = await ask(id, () => bot.stats());
         return figures?.video?.width === 960 && figures;
-      });
+      }, 40_000); // Where four browsers keep each other waiting, an estimator takes that for a queue now and then.
       assert.equal(stats.video.height, 540);
       assert.match(stats.video.codec, /^(H264|VP8)$/);
       assert.equal(stats.audio.codec.toLowerCase(), 'opus');
