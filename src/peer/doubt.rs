@@ -56,8 +56,9 @@ impl Doubt {
         self.until = self.until.filter(|until| now < *until);
         let holds = falls && known.calm && (self.fell.is_some() || self.until.is_some());
         if known.calm && self.fell.take_if(|fell| *fell < known.at).is_some() {
-            // What the estimator begins with is probed for six times over: that is to be what was known.
-            (self.asked, self.until) = (Some((found.max(most.0 / 7), now)), Some(now + ANSWER));
+            // What the estimator begins with is probed for six times over: that is to be what was known. And what is sent goes on meanwhile.
+            let begins = found.max(most.0 / 7).max(known.sent_bps);
+            (self.asked, self.until) = (Some((begins, now)), Some(now + ANSWER));
         }
         if holds { known.bps } else { found }
     }
@@ -110,7 +111,7 @@ mod tests {
         let [before, after] = [0, 900].map(|ms| story.known(ms));
         assert_eq!(story.weigh(0, 1_500_000, before), (1_500_000, None));
         assert_eq!(story.weigh(100, 212_000, before), (1_600_000, None));
-        assert_eq!(story.weigh(900, 220_000, after), (1_600_000, Some(1_600_000 / 7)));
+        assert_eq!(story.weigh(900, 220_000, after), (1_600_000, Some(250_000)));
         assert!(story.1.is_open());
         assert_eq!(story.weigh(2_099, 230_000, after), (1_600_000, None));
         assert_eq!((story.weigh(2_100, 230_000, after), story.1.is_open()), ((230_000, None), false));
@@ -163,8 +164,18 @@ mod tests {
         let full = Known { calm: false, ..full };
         assert_eq!(story.weigh(100, 212_000, before), (1_600_000, None));
         assert_eq!(story.weigh(900, 212_000, full), (212_000, None));
-        assert_eq!(story.weigh(1_900, 220_000, Known { bps: 212_000, ..after }), (220_000, Some(1_600_000 / 7)));
+        assert_eq!(story.weigh(1_900, 220_000, Known { bps: 212_000, ..after }), (220_000, Some(250_000)));
         assert_eq!(story.weigh(2_100, 900_000, Known { bps: 220_000, ..after }), (900_000, None));
+    }
+
+    #[test]
+    fn an_estimator_begins_with_what_is_sent_or_with_a_seventh_of_what_was_known() {
+        for (sent_bps, begins) in [(250_000, 250_000), (100_000, 1_600_000 / 7)] {
+            let mut story = story();
+            let [before, after] = [0, 900].map(|ms| Known { sent_bps, ..story.known(ms) });
+            story.weigh(100, 212_000, before);
+            assert_eq!(story.weigh(900, 212_000, after), (1_600_000, Some(begins)));
+        }
     }
 
     #[test]

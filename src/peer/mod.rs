@@ -246,14 +246,15 @@ impl Peer {
         if self.fill.handle_timeout(self.meter.stats().estimate_bps, now) {
             session::aim(&mut self.rtc, self.fill.bounds());
         }
-        let (anew, news) = self.meter.handle_timeout(now);
-        if let Some(bps) = anew {
+        if let Some(bps) = self.meter.asks(now) {
             self.rtc.bwe().reset(Bitrate::bps(u64::from(bps)));
         }
-        self.outputs.extend(news.map(|bps| Output::Event(Event::Estimate(bps))));
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result, now);
         self.settle(now);
+        // After what the stack had to say.
+        let news = self.meter.handle_timeout(now);
+        self.outputs.extend(news.map(|bps| Output::Event(Event::Estimate(bps))));
     }
 
     /// The next output; [`Output::Timeout`] when there is nothing more to do before its instant.
@@ -319,7 +320,8 @@ impl Peer {
         let stats = self.meter.stats();
         let estimate = stats.estimate_bps.filter(|_| self.session.transport_cc);
         let [least, most] = [bps.start, bps.end].map(|bps| bps.min(self.config.max_bitrate_bps));
-        self.meter.aim(most);
+        // What a receiver estimates no probe of ours can ask about.
+        self.meter.aim(if self.session.transport_cc { most } else { 0 });
         self.fill.aim(least..most, estimate, stats.send_bitrate_bps, now);
         session::aim(&mut self.rtc, self.fill.bounds());
         self.settle(now);
@@ -397,6 +399,7 @@ impl Peer {
         self.rtc.disconnect();
         self.closed = true;
         self.fill = Fill::default();
+        self.meter.end();
         self.timeout = now + Duration::from_secs(86_400);
         self.link.end();
         self.tracks.end();

@@ -20,13 +20,21 @@ pub struct Meter {
     /// What was last found, and whether it is believed.
     found: u32,
     doubt: Doubt,
-    /// When the stack began anew: what it averages is of before for a while.
-    anew: Option<Instant>,
+    anew: Option<Anew>,
     /// What the link shall be found to carry.
     wanted: u32,
     /// Round trips by receivers' reports, and the stack's own: the former wait in a queue with everything else, and tell of one late.
     reported: RoundTrips,
     own: RoundTrips,
+}
+
+/// The stack began anew: what it averages is of before for a while.
+#[derive(Debug, Clone, Copy)]
+struct Anew {
+    at: Instant,
+    /// What it began with, and what had been found.
+    with: u32,
+    found: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +83,8 @@ const THIN: u32 = 400_000;
 /// A link whose round trips are no longer than by this, and that loses no more than this share, carries what is sent.
 const CALM_MS: f32 = 60.0;
 const CALM_LOSS: f32 = 0.1;
+/// More than this is no chance.
+const CHANCE_LOSS: f32 = 0.02;
 /// Where little is sent an estimate that follows what arrives goes down by chance and not up again: up to here it does not fall below what goes out.
 const LITTLE: u32 = 200_000;
 /// A link that carries little, and on which packets wait for so long, is given no more than this until they are through: what a thin picture and a thin
@@ -99,9 +109,10 @@ impl Meter {
     /// unless the average has gone down since, or there is so little that chance has its say.
     pub fn estimate(&mut self, average: u32, now: Instant) -> Option<u32> {
         self.average = Some(average);
-        let stale = self.anew.is_some_and(|anew| now < anew + AVERAGED);
+        let anew = self.anew.filter(|anew| now < anew.at + AVERAGED);
         let found = match self.latest.as_mut().filter(|latest| now < latest.at + LATEST) {
-            Some(latest) if stale => latest.bps,
+            // What it begins with is no answer.
+            Some(latest) if anew.is_some_and(|anew| latest.bps > anew.with) => latest.bps,
             Some(latest) if average < latest.average || latest.beside(average) <= LITTLE => latest.beside(average).min(average),
             Some(latest) => {
                 latest.average = average;
@@ -109,6 +120,7 @@ impl Meter {
             }
             None => average,
         };
+        let found = anew.filter(|anew| found <= anew.with).map_or(found, |anew| found.min(anew.found));
         let carried = found.max(self.carried());
         self.found = if carried <= LITTLE && self.stands() { carried.min(DRAINS) } else { carried };
         self.tell(now)
@@ -116,8 +128,10 @@ impl Meter {
 
     /// What the room shall hear of what was found, if anything.
     fn tell(&mut self, now: Instant) -> Option<u32> {
-        let (sent_bps, wanted_bps, calm) = (self.stats.send_bitrate_bps, self.wanted, self.is_calm());
-        let at = self.mark.map_or(now, |(_, _, at)| at);
+        // What was sent since the last report may be more already.
+        let (sent, at) = self.mark.map_or((0, now), |(_, sent, at)| (self.stats.sent_bytes - sent, at));
+        let sent_bps = self.stats.send_bitrate_bps.max(u32::try_from(sent * 8).unwrap_or(u32::MAX));
+        let (wanted_bps, calm) = (self.wanted, self.is_calm() && self.stats.loss_down <= CHANCE_LOSS);
         let known = self.told.map(|(bps, _)| Known { bps, sent_bps, wanted_bps, calm, at });
         let bps = known.map_or(self.found, |known| self.doubt.weigh(self.found, known, now));
         self.stats.estimate_bps = Some(bps);
@@ -153,16 +167,20 @@ impl Meter {
         self.doubt.deadline()
     }
 
-    /// What the stack is to begin with anew, in bits per second, and what the room shall hear; each if anything.
-    pub fn handle_timeout(&mut self, now: Instant) -> (Option<u32>, Option<u32>) {
-        if !self.doubt.is_open() {
-            return (None, None);
-        }
-        let asked = self.doubt.asked();
-        if asked.is_some() {
-            (self.latest, self.anew) = (None, Some(now));
-        }
-        (asked, self.tell(now))
+    /// What the stack is to begin with anew, in bits per second; `None`: it is not to.
+    pub fn asks(&mut self, now: Instant) -> Option<u32> {
+        let with = self.doubt.asked()?;
+        (self.latest, self.anew) = (None, Some(Anew { at: now, with, found: self.found }));
+        Some(with)
+    }
+
+    /// What the room shall hear when nothing has come by now, if anything.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<u32> {
+        self.doubt.is_open().then(|| self.tell(now)).flatten()
+    }
+
+    pub fn end(&mut self) {
+        self.doubt = Doubt::default();
     }
 
     /// What the link is seen to carry, where that is little; else 0.
