@@ -11,7 +11,8 @@ for (const [name, launch] of Object.entries(BROWSERS)) {
     let other;
     const text = (at, selector) => at.$eval(selector, (element) => element.textContent);
     const hidden = (at, selector) => at.$eval(selector, (element) => element.hidden);
-    const press = (at, selector) => at.$eval(selector, (element) => element.click());
+    // Found and clicked in one go: between two, a list may be drawn anew.
+    const press = (at, selector) => at.evaluate((selector) => document.querySelector(selector).click(), selector);
 
     /** Opens the room's link, clicks Join, waits for the picture. @returns milliseconds from the click */
     async function enter(at, who) {
