@@ -295,6 +295,43 @@ mod tests {
         assert_eq!(meter.latest(1_800_000, ms(1_500)), Some(1_800_000), "and still");
     }
 
+    /// A link of 2 Mb/s of which a tenth is in use, for eight seconds, and then an estimate of 150 kb/s with this loss, and a report half a second later.
+    fn fallen(loss: f32) -> (Meter, Instant) {
+        let mut meter = Meter { wanted: 2_000_000, ..Meter::default() };
+        let mut now = crate::runtime::clock::now();
+        for _ in 0..8 {
+            now += Duration::from_secs(1);
+            meter.sent(25_000);
+            meter.report(Some(loss), Some(Duration::from_millis(50)), now);
+            meter.latest(2_000_000, now);
+            meter.estimate(2_000_000, now);
+        }
+        now += Duration::from_millis(500);
+        meter.estimate(150_000, now);
+        now += Duration::from_millis(500);
+        meter.sent(25_000);
+        meter.report(Some(loss), Some(Duration::from_millis(50)), now);
+        meter.latest(150_000, now);
+        (meter, now)
+    }
+
+    #[test]
+    fn what_the_stack_begins_with_anew_is_no_answer_and_what_it_finds_is() {
+        for (answer, told) in [(2_000_000 / 7, 200_000), (1_500_000, 1_500_000)] {
+            let (mut meter, now) = fallen(0.0);
+            assert_eq!(meter.stats().estimate_bps, Some(2_000_000), "it is doubted");
+            assert_eq!(meter.asks(now), Some(2_000_000 / 7));
+            let later = now + Duration::from_millis(1_000);
+            meter.sent(25_000);
+            meter.report(Some(0.0), Some(Duration::from_millis(50)), later);
+            meter.latest(answer, later);
+            meter.handle_timeout(now + Duration::from_millis(1_300));
+            assert_eq!(meter.stats().estimate_bps, Some(told), "{answer}");
+        }
+        let (mut meter, now) = fallen(0.05);
+        assert_eq!((meter.asks(now), meter.stats().estimate_bps), (None, Some(200_000)), "losses are believed");
+    }
+
     /// The receivers' reports wait with everything else, and the stack's own sight of the round trip does not.
     #[test]
     fn a_queue_that_stands_is_noticed_by_the_stacks_own_round_trips_and_let_run_out() {
