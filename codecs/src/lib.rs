@@ -15,6 +15,7 @@ pub mod gate;
 #[cfg(feature = "h264")]
 pub mod h264;
 mod l16;
+pub mod memory;
 pub mod opus;
 pub mod versions;
 pub mod video;

@@ -25,8 +25,17 @@ pub fn h264_assembly() -> Option<bool> {
     None
 }
 
+/// Whether the H.264 library's assembly has the AVX2 routines, which it takes where the processor can; `None` where that cannot be told.
+fn avx2() -> Option<bool> {
+    #[cfg(all(feature = "h264", target_arch = "x86_64", target_os = "linux"))]
+    return Some(linked::avx2());
+    #[cfg(not(all(feature = "h264", target_arch = "x86_64", target_os = "linux")))]
+    None
+}
+
 fn assembly() -> String {
     let text = match h264_assembly() {
+        Some(true) if avx2() == Some(false) => "without AVX2: build in the project's own folder, whose .cargo/config.toml asks for it",
         Some(true) => "yes",
         Some(false) => "no: install nasm, then cargo clean -p openh264-sys2 and build again",
         None => "unknown",
@@ -61,26 +70,35 @@ fn processor() -> String {
 
 #[cfg(all(feature = "h264", target_arch = "x86_64", target_os = "linux"))]
 mod linked {
-    // A weak reference to one of the library's assembly routines: its address, or 0 where it was not linked.
+    // Weak references to two of the library's assembly routines: their addresses, or 0 where they were not linked.
     std::arch::global_asm!(
         ".weak WelsSampleSad16x16_sse2",
+        ".weak WelsDctFourT4_avx2",
         ".pushsection .data.rel.ro.mixdown_h264_assembly,\"aw\",@progbits",
         ".balign 8",
         ".globl mixdown_h264_assembly",
         ".hidden mixdown_h264_assembly",
         "mixdown_h264_assembly:",
         ".quad WelsSampleSad16x16_sse2",
+        ".quad WelsDctFourT4_avx2",
         ".popsection",
     );
 
     unsafe extern "C" {
-        static mixdown_h264_assembly: usize;
+        static mixdown_h264_assembly: [usize; 2];
+    }
+
+    fn addresses() -> [usize; 2] {
+        // SAFETY: defined above as two aligned words that nothing writes to after loading.
+        unsafe { std::ptr::read_volatile(&raw const mixdown_h264_assembly) }
     }
 
     pub(super) fn assembly() -> bool {
-        // SAFETY: defined above as one aligned word that nothing writes to after loading.
-        let address = unsafe { std::ptr::read_volatile(&raw const mixdown_h264_assembly) };
-        address != 0
+        addresses()[0] != 0
+    }
+
+    pub(super) fn avx2() -> bool {
+        addresses()[1] != 0
     }
 }
 
@@ -93,7 +111,7 @@ mod tests {
         let facts: std::collections::BTreeMap<_, _> = report().into_iter().collect();
         println!("{facts:#?}");
         let allowed_slow = std::env::var_os("MIXDOWN_ALLOW_SLOW").is_some();
-        assert!(allowed_slow || h264_assembly() != Some(false), "{}", facts["openh264 assembly"]);
+        assert!(allowed_slow || (h264_assembly() != Some(false) && avx2() != Some(false)), "{}", facts["openh264 assembly"]);
         assert!(facts["libopus"].contains("1.6"), "{}", facts["libopus"]);
         assert!(facts["libvpx"].starts_with("v1."), "{}", facts["libvpx"]);
         #[cfg(feature = "h264")]

@@ -98,7 +98,7 @@ fn natural_step(hz: f32, amplitude: f32) -> f32 {
 #[test]
 fn a_calm_sender_is_heard_whole_and_waits_no_longer_than_until_the_next_tick() {
     let mut waits = Vec::new();
-    for phase in (0..20).step_by(2) {
+    for phase in (0..20).step_by(4) {
         let mut call = with(Faults { jitter: MS, ..Faults::default() }, 1);
         call.sender.way = 10 * MS + phase * MS + 7;
         call.run(40);
@@ -116,37 +116,33 @@ fn a_calm_sender_is_heard_whole_and_waits_no_longer_than_until_the_next_tick() {
 
 #[test]
 fn packets_of_any_length_wait_for_the_tick_alone() {
-    for samples in [120, 480, 960, 1920, 2880, 5760] {
-        for phase in [0, 13] {
-            let mut sender = Sender::new(440.0, 1);
-            sender.samples = samples;
-            sender.way = 10 * MS + phase * MS;
-            let mut call = Call::new(sender);
-            call.run(40);
-            call.forget();
-            let stats = call.run(20);
-            assert_eq!(stats.concealed_samples + stats.silent_samples, 0, "{samples}: {stats:?}");
-            assert!(stats.stretched_samples == 0 || samples >= 2880, "{samples}: {stats:?}");
-            // Long packets are few to learn from.
-            let most = if samples >= 2880 { 45 } else { 28 };
-            assert!(call.longest < most * MS, "{samples}, {phase}: {} ms", call.longest / MS);
-        }
+    for (samples, phase) in [(120, 0), (480, 13), (960, 0), (1920, 13), (2880, 0), (2880, 13), (5760, 0), (5760, 13)] {
+        let mut sender = Sender::new(440.0, 1);
+        sender.samples = samples;
+        sender.way = 10 * MS + phase * MS;
+        let mut call = Call::new(sender);
+        call.run(40);
+        call.forget();
+        let stats = call.run(20);
+        assert_eq!(stats.concealed_samples + stats.silent_samples, 0, "{samples}: {stats:?}");
+        assert!(stats.stretched_samples == 0 || samples >= 2880, "{samples}: {stats:?}");
+        // Long packets are few to learn from.
+        let most = if samples >= 2880 { 45 } else { 28 };
+        assert!(call.longest < most * MS, "{samples}, {phase}: {} ms", call.longest / MS);
     }
 }
 
 #[test]
 fn losses_are_recovered_or_concealed_within_their_share() {
-    for (loss, most) in [(0.01, 0.015), (0.05, 0.06), (0.10, 0.12), (0.20, 0.25)] {
-        for seed in [1, 2] {
-            let mut call = with(Faults { loss, jitter: 3 * MS, ..Faults::default() }, seed);
-            call.run(5);
-            let stats = call.run(60);
-            let (concealed, recovered) = (share(stats.concealed_samples, 60), share(stats.recovered_samples, 60));
-            assert!(concealed + recovered <= most, "{loss}: {concealed} concealed, {recovered} recovered");
-            let lost = share(stats.lost * 960, 60);
-            assert!((concealed + recovered - lost).abs() < 0.003, "{loss}: {concealed} concealed, {recovered} recovered, {lost} lost");
-            assert!(loss < 0.05 || recovered > 2.0 * concealed, "{loss}: {concealed} concealed, {recovered} recovered");
-        }
+    for (loss, most, seed) in [(0.01, 0.015, 1), (0.05, 0.06, 2), (0.10, 0.12, 1), (0.20, 0.25, 2)] {
+        let mut call = with(Faults { loss, jitter: 3 * MS, ..Faults::default() }, seed);
+        call.run(5);
+        let stats = call.run(60);
+        let (concealed, recovered) = (share(stats.concealed_samples, 60), share(stats.recovered_samples, 60));
+        assert!(concealed + recovered <= most, "{loss}: {concealed} concealed, {recovered} recovered");
+        let lost = share(stats.lost * 960, 60);
+        assert!((concealed + recovered - lost).abs() < 0.003, "{loss}: {concealed} concealed, {recovered} recovered, {lost} lost");
+        assert!(loss < 0.05 || recovered > 2.0 * concealed, "{loss}: {concealed} concealed, {recovered} recovered");
     }
 }
 
@@ -261,7 +257,7 @@ fn drift_is_followed_without_a_click_and_costs_a_stretch_of_20_ms_every_few_minu
         let mut call = Call::new(sender);
         call.run(30);
         call.forget();
-        let stats = call.run(400);
+        let stats = call.run(250);
         assert!(call.deviation <= 25 * MS && call.longest < 32 * MS, "{} and {} ms", call.deviation / MS, call.longest / MS);
         assert_eq!(stats.concealed_samples + stats.recovered_samples + stats.silent_samples, 0, "{stats:?}");
         assert!(stats.stretched_samples < 50 * MS as u64, "{stats:?}");

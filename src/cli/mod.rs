@@ -165,6 +165,7 @@ fn bench_command(args: mixdown::bench::Args) -> ExitCode {
 }
 
 fn serve_command(args: Serve) -> ExitCode {
+    mixdown_codecs::memory::large_blocks_apart();
     let mode = args.settings.mode();
     let mut config = match args.settings.load() {
         Ok(config) => config,
