@@ -14,30 +14,31 @@ pub fn report() -> Vec<(String, String)> {
     facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Whether the H.264 library was built with its assembly; `None` where that cannot be told (or there is no H.264 in this build).
-pub fn h264_assembly() -> Option<bool> {
+/// How much of its assembly the H.264 library was built with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assembly {
+    Missing,
+    /// All but the routines for processors with AVX2.
+    WithoutAvx2,
+    Whole,
+}
+
+/// What was linked; `None` where that cannot be told (or there is no H.264 in this build).
+pub fn h264_assembly() -> Option<Assembly> {
     #[cfg(all(feature = "h264", target_arch = "x86_64", target_os = "linux"))]
     return Some(linked::assembly());
     // NEON comes through the C compiler, which is there anyway.
     #[cfg(all(feature = "h264", target_arch = "aarch64"))]
-    return Some(true);
+    return Some(Assembly::Whole);
     #[cfg(not(all(feature = "h264", any(all(target_arch = "x86_64", target_os = "linux"), target_arch = "aarch64"))))]
-    None
-}
-
-/// Whether the H.264 library's assembly has the AVX2 routines, which it takes where the processor can; `None` where that cannot be told.
-fn avx2() -> Option<bool> {
-    #[cfg(all(feature = "h264", target_arch = "x86_64", target_os = "linux"))]
-    return Some(linked::avx2());
-    #[cfg(not(all(feature = "h264", target_arch = "x86_64", target_os = "linux")))]
     None
 }
 
 fn assembly() -> String {
     let text = match h264_assembly() {
-        Some(true) if avx2() == Some(false) => "without AVX2: build in the project's own folder, whose .cargo/config.toml asks for it",
-        Some(true) => "yes",
-        Some(false) => "no: install nasm, then cargo clean -p openh264-sys2 and build again",
+        Some(Assembly::Whole) => "yes",
+        Some(Assembly::WithoutAvx2) => "without AVX2: build in the project's own folder, whose .cargo/config.toml asks for it",
+        Some(Assembly::Missing) => "no: install nasm, then cargo clean -p openh264-sys2 and build again",
         None => "unknown",
     };
     text.to_owned()
@@ -88,17 +89,13 @@ mod linked {
         static mixdown_h264_assembly: [usize; 2];
     }
 
-    fn addresses() -> [usize; 2] {
+    pub(super) fn assembly() -> super::Assembly {
         // SAFETY: defined above as two aligned words that nothing writes to after loading.
-        unsafe { std::ptr::read_volatile(&raw const mixdown_h264_assembly) }
-    }
-
-    pub(super) fn assembly() -> bool {
-        addresses()[0] != 0
-    }
-
-    pub(super) fn avx2() -> bool {
-        addresses()[1] != 0
+        match unsafe { std::ptr::read_volatile(&raw const mixdown_h264_assembly) } {
+            [0, _] => super::Assembly::Missing,
+            [_, 0] => super::Assembly::WithoutAvx2,
+            _ => super::Assembly::Whole,
+        }
     }
 }
 
@@ -111,7 +108,7 @@ mod tests {
         let facts: std::collections::BTreeMap<_, _> = report().into_iter().collect();
         println!("{facts:#?}");
         let allowed_slow = std::env::var_os("MIXDOWN_ALLOW_SLOW").is_some();
-        assert!(allowed_slow || (h264_assembly() != Some(false) && avx2() != Some(false)), "{}", facts["openh264 assembly"]);
+        assert!(allowed_slow || h264_assembly().is_none_or(|assembly| assembly == Assembly::Whole), "{}", facts["openh264 assembly"]);
         assert!(facts["libopus"].contains("1.6"), "{}", facts["libopus"]);
         assert!(facts["libvpx"].starts_with("v1."), "{}", facts["libvpx"]);
         #[cfg(feature = "h264")]
