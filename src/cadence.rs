@@ -17,6 +17,16 @@ impl Cadence {
         Self { epoch, ticks_per_second: ticks_per_second.max(1) }
     }
 
+    /// From one tick to the next.
+    pub fn period(&self) -> Duration {
+        Duration::from_secs(1) / self.ticks_per_second
+    }
+
+    /// How many ticks after the epoch a moment is.
+    pub fn turns(&self, at: Instant) -> f64 {
+        at.saturating_duration_since(self.epoch).as_secs_f64() * f64::from(self.ticks_per_second)
+    }
+
     pub fn epoch(&self) -> Instant {
         self.epoch
     }

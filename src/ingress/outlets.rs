@@ -41,13 +41,13 @@ impl Outlets {
 
     pub fn show(&mut self, frame: Arc<I420Frame>, received: Instant, due: Instant) {
         self.sequence += 1;
-        self.put(Shown { frame, orientation: Orientation::default(), sequence: self.sequence, received, due });
+        self.put(Shown { frame, orientation: Orientation::default(), sequence: self.sequence, received, due, ready: due });
     }
 
     /// Shows what stands once more, when it is time to.
     pub fn show_again(&mut self, now: Instant) {
         if let Some(shown) = self.shown.as_ref().filter(|shown| shown.received + SHOW_AGAIN <= now).cloned() {
-            self.put(Shown { received: now, due: now, ..shown });
+            self.put(Shown { received: now, due: now, ready: now, ..shown });
         }
     }
 

@@ -50,8 +50,10 @@ pub struct Decode {
     failures: VecDeque<Instant>,
     quarantined_until: Option<Instant>,
     cost: Cost,
-    /// A picture reached the decoder in this step.
-    decoded: bool,
+    /// When the picture came that reached the decoder in this step.
+    decoded: Option<Instant>,
+    /// How long it is until one is there, smoothed: it waits for a worker and is decoded.
+    takes: Duration,
     bill: Arc<Bill>,
     decodes: Counter,
 }
@@ -84,7 +86,8 @@ impl Decode {
             failures: VecDeque::with_capacity(FAILURES),
             quarantined_until: None,
             cost: Cost::default(),
-            decoded: false,
+            decoded: None,
+            takes: Duration::ZERO,
             bill,
             decodes: metrics::counter!("mixdown_decodes_total", "kind" => "video"),
         }
@@ -149,7 +152,7 @@ impl Decode {
         }
         let Some((_, decoder)) = &mut self.decoder else { return Err(DecodeError::Failed("no decoder")) };
         self.decodes.increment(1);
-        self.decoded = true;
+        self.decoded = Some(picture.received);
         let frame = decoder.decode(&picture.data, &mut self.pool)?;
         self.needs_keyframe = false;
         let Some(frame) = frame else { return Ok(()) };
@@ -158,7 +161,8 @@ impl Decode {
         let (sequence, orientation, received) = (self.sequence, picture.orientation, picture.received);
         // A screen stands still most of the time, and then changes at once: waiting would only make it late.
         let due = if self.track.source == Source::Screen { received } else { received + picture.waits };
-        self.slot.put(Shown { frame, orientation, sequence, received, due });
+        let ready = due.max(received + self.takes);
+        self.slot.put(Shown { frame, orientation, sequence, received, due, ready });
         Ok(())
     }
 
@@ -215,7 +219,8 @@ impl Stage for Decode {
     const MEASURED: bool = true;
 
     fn spent(&mut self, spent: &Spent) {
-        if std::mem::take(&mut self.decoded) {
+        if let Some(received) = self.decoded.take() {
+            self.takes = (self.takes * 7 + spent.done.saturating_duration_since(received)) / 8;
             self.bill.charge(ledger::Stage::Decode, spent);
         } else {
             self.bill.cpu(ledger::Stage::Decode, spent.cpu);

@@ -12,6 +12,7 @@ pub mod forward;
 pub mod inlet;
 pub mod keyframes;
 pub mod mix;
+mod phase;
 pub mod pool;
 pub mod quote;
 mod rendition;

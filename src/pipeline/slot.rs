@@ -26,6 +26,8 @@ pub struct Shown {
     pub received: Instant,
     /// From when on it is shown.
     pub due: Instant,
+    /// From when on it could be, decoded and due.
+    pub ready: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +83,8 @@ mod tests {
 
     fn picture(sequence: u64, size: Size, received: Instant, wait_ms: u64) -> Shown {
         let frame = Arc::new(I420Frame::black(size));
-        Shown { frame, orientation: Orientation::default(), sequence, received, due: received + Duration::from_millis(wait_ms) }
+        let due = received + Duration::from_millis(wait_ms);
+        Shown { frame, orientation: Orientation::default(), sequence, received, due, ready: due }
     }
 
     fn seen(slot: &Slot, now: Instant) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! The beat of all views: hands each its ticks at their nominal times.
+//! The beat of all views: hands each its ticks at their nominal times, or sooner where the view says that what it shows is there ([`super::phase`]).
 //!
 //! [`Schedule`] is without threads; [`spawn`] runs one on a thread of its own. A view that has not
 //! finished the tick before is skipped and the miss counted; after a stop of the whole process the
@@ -12,13 +12,15 @@ use crate::runtime::clock;
 use crossbeam_channel::{Receiver, Sender};
 use metrics::Counter;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest wait where there is nothing to do.
 const IDLE: Duration = Duration::from_secs(1);
 /// A tick that is handed over later than this is late.
 const LATE: Duration = Duration::from_millis(20);
+/// By so much of a tick the next one may come sooner or later: 29.8 in place of 30 per second.
+const STEP: u32 = 150;
 
 /// A view that wants ticks.
 pub struct Entry {
@@ -26,6 +28,8 @@ pub struct Entry {
     pub id: u64,
     pub view: Arc<Strand<View>>,
     pub cadence: Cadence,
+    /// How much sooner than nominally the view wants its ticks, in nanoseconds.
+    pub sooner: Arc<AtomicU64>,
     pub pending: Arc<AtomicU32>,
     /// What becomes of its ticks.
     pub pulse: Arc<Pulse>,
@@ -63,6 +67,22 @@ struct Ticked {
     next: u64,
     entry: Entry,
     fps: u32,
+    /// How much sooner than nominally its ticks come.
+    sooner: Duration,
+}
+
+impl Ticked {
+    /// When the next tick is to come.
+    fn due(&self) -> Instant {
+        let at = self.entry.cadence.time(self.next);
+        at.checked_sub(self.sooner).unwrap_or(at)
+    }
+
+    /// One step towards where the view wants its ticks.
+    fn settle(&mut self) {
+        let (wanted, step) = (Duration::from_nanos(self.entry.sooner.load(Ordering::Relaxed)), self.entry.cadence.period() / STEP);
+        self.sooner = wanted.clamp(self.sooner.saturating_sub(step), self.sooner + step);
+    }
 }
 
 /// A schedule and the way to it.
@@ -78,24 +98,23 @@ impl Schedule {
         while let Ok(command) = self.commands.try_recv() {
             self.apply(command, now);
         }
-        for Ticked { next, entry, fps } in &mut self.entries {
-            let cadence = entry.cadence;
-            while cadence.time(*next) <= now {
-                let n = *next;
-                *next = beat(cadence, n + 1, *fps);
+        for ticked in &mut self.entries {
+            while ticked.due() <= now {
+                let (n, due, cadence) = (ticked.next, ticked.due(), ticked.entry.cadence);
+                ticked.next = beat(cadence, n + 1, ticked.fps);
+                ticked.settle();
                 self.ticks.increment(1);
-                let ticked = cadence.time(*next) > now && tick(entry, n, now);
-                if !ticked {
+                let handed = ticked.due() > now && tick(&ticked.entry, n, due, now);
+                if !handed {
                     self.missed.increment(1);
                 }
-                entry.pulse.due(!ticked || now > cadence.time(n) + LATE);
-                let behind = now.saturating_duration_since(cadence.time(*next));
-                if behind > Duration::from_millis(500) {
-                    *next = beat(cadence, cadence.next(now), *fps);
+                ticked.entry.pulse.due(!handed || now > due + LATE);
+                if now.saturating_duration_since(ticked.due()) > Duration::from_millis(500) {
+                    ticked.next = beat(cadence, cadence.next(now + ticked.sooner), ticked.fps);
                 }
             }
         }
-        self.entries.iter().map(|ticked| ticked.entry.cadence.time(ticked.next)).min().unwrap_or(now + IDLE)
+        self.entries.iter().map(Ticked::due).min().unwrap_or(now + IDLE)
     }
 
     /// Whether a view still works on a tick: virtual time must not run away from it.
@@ -106,7 +125,9 @@ impl Schedule {
 
     fn apply(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Add(entry) => self.entries.push(Ticked { next: entry.cadence.next(now), entry, fps: u32::MAX }),
+            Command::Add(entry) => {
+                self.entries.push(Ticked { next: entry.cadence.next(now), entry, fps: u32::MAX, sooner: Duration::ZERO })
+            }
             Command::Remove(id) => self.entries.retain(|ticked| ticked.entry.id != id),
             Command::Pace(id, fps) => {
                 for ticked in self.entries.iter_mut().filter(|ticked| ticked.entry.id == id) {
@@ -123,12 +144,12 @@ fn beat(cadence: Cadence, n: u64, fps: u32) -> u64 {
 }
 
 /// Hands tick `n` over, unless the view is still busy with the one before.
-fn tick(entry: &Entry, n: u64, now: Instant) -> bool {
+fn tick(entry: &Entry, n: u64, due: Instant, now: Instant) -> bool {
     if entry.pending.load(Ordering::Acquire) > 0 {
         return false;
     }
     entry.pending.fetch_add(1, Ordering::AcqRel);
-    let handed = entry.view.push(Input::Tick { n, now }).is_ok();
+    let handed = entry.view.push(Input::Tick { n, due, now }).is_ok();
     if !handed {
         entry.pending.fetch_sub(1, Ordering::AcqRel);
     }

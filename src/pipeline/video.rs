@@ -126,12 +126,13 @@ impl Video {
     pub fn open_view(&mut self, canvas: CanvasId, fps: u32, scene: &Scene) {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let cadence = Cadence::new(self.epoch, fps);
-        let pending = Arc::new(AtomicU32::new(0));
+        let (pending, sooner) = (Arc::new(AtomicU32::new(0)), Arc::<AtomicU64>::default());
         let pulse = self.bill.pulse();
         let (outlet, watch) = (Arc::clone(&self.outlet), Arc::clone(&self.watch));
         let parts = view::Parts {
             id: canvas,
             cadence,
+            sooner: Arc::clone(&sooner),
             pool: self.shared.pool.clone(),
             pending: Arc::clone(&pending),
             pulse: Arc::clone(&pulse),
@@ -144,7 +145,7 @@ impl Video {
         let stage = View::new(parts);
         let strand = Strand::new(self.shared.pool.clone(), stage, VIEW_INBOX);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        self.shared.ticker.send(ticker::Command::Add(ticker::Entry { id, view: Arc::clone(&strand), cadence, pending, pulse }));
+        self.shared.ticker.send(ticker::Command::Add(ticker::Entry { id, view: Arc::clone(&strand), cadence, sooner, pending, pulse }));
         self.views.insert(canvas, RunningView { id, strand, accounts: BTreeMap::new() });
     }
 

@@ -4,6 +4,7 @@
 //! A canvas on which nothing changes is encoded only now and then. A new scene is reported once the canvas rests in it.
 
 use super::keyframes::Need;
+use super::phase::{self, Arrivals};
 use super::pool::{Pool, Stage};
 use super::rendition::{Rendition, Tick};
 use super::sizes::Sizes;
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The longest that a snapshot waits for pictures that are still missing.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
+/// As much as so many others the one who speaks counts where ticks are set by when pictures come.
+const SPEAKER: f64 = 3.0;
 
 /// Where the pictures of one source come from.
 #[derive(Clone)]
@@ -36,9 +39,10 @@ pub struct Seen {
 pub type SnapshotReply = Box<dyn FnOnce(Arc<I420Frame>) + Send>;
 
 pub enum Input {
-    /// Compose tick `n` at `now`.
+    /// Compose tick `n` at `now`; it was to come at `due`, its nominal time or up to a period sooner.
     Tick {
         n: u64,
+        due: Instant,
         now: Instant,
     },
     Scene {
@@ -67,6 +71,8 @@ pub enum Input {
 pub struct Parts {
     pub id: CanvasId,
     pub cadence: Cadence,
+    /// How much sooner than nominally it wants its ticks, in nanoseconds.
+    pub sooner: Arc<AtomicU64>,
     /// Where several renditions are encoded side by side.
     pub pool: Pool,
     /// Ticks handed over and not yet composed; the ticker skips a view that is behind.
@@ -108,6 +114,7 @@ pub struct View {
 struct Visible {
     seen: Seen,
     stall: Stall,
+    arrivals: Arrivals,
     shown: Option<Shown>,
 }
 
@@ -130,12 +137,12 @@ impl View {
         }
     }
 
-    fn tick(&mut self, n: u64, now: Instant) {
+    fn tick(&mut self, n: u64, due: Instant, now: Instant) {
         let time_ms = self.parts.cadence.time(n).saturating_duration_since(self.parts.cadence.epoch()).as_millis() as u64;
         self.follow(time_ms);
         let pool = self.parts.pool.clone();
         if let Some(begun) = pool.now() {
-            ledger::late(Beat::Video, begun.saturating_duration_since(self.parts.cadence.time(n)));
+            ledger::late(Beat::Video, begun.saturating_duration_since(due));
         }
         let (damage, spent) = pool.measure(|| self.draw(now, time_ms));
         let drawn = spent.map(|spent| spent.cpu);
@@ -155,9 +162,12 @@ impl View {
         let rtp_time = self.parts.cadence.rtp_time(n, 90_000);
         if resting && std::mem::take(&mut self.fresh) {
             self.leaving.clear();
-            self.parts.watch.event(StageEvent::SceneShown { canvas: self.parts.id, scene, rtp_time });
+            self.parts.watch.event(StageEvent::SceneShown { canvas: self.parts.id, scene: Arc::clone(&scene), rtp_time });
         }
         self.answer_snapshots(now);
+        if n.is_multiple_of(u64::from(self.parts.cadence.ticks_per_second())) {
+            self.settle(&scene, self.parts.cadence.time(n).saturating_duration_since(due));
+        }
         let (cadence, unchanged) = (&self.parts.cadence, self.unchanged);
         self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: cadence.time(n) });
         if let Some(drawn) = drawn {
@@ -242,8 +252,20 @@ impl View {
             let before = visible.shown.as_ref().map(|shown| shown.sequence);
             // The first one that is seen of somebody may have been there for long.
             let is_next = |shown: &&Shown| before.is_some_and(|before| before != shown.sequence);
-            self.fresh_pictures.extend(shown.as_ref().filter(is_next).map(|shown| shown.received));
+            if let Some(shown) = shown.as_ref().filter(is_next) {
+                self.fresh_pictures.push(shown.received);
+                visible.arrivals.note(self.parts.cadence.turns(shown.ready));
+            }
             visible.shown = shown;
+        }
+    }
+
+    /// Says when its ticks should come, by when the pictures come that it shows; whoever speaks is looked at.
+    fn settle(&self, scene: &Scene, sooner: Duration) {
+        let speaks = |visible: &Visible| scene.tiles.iter().any(|tile| tile.speaking && tile.source == Some(visible.seen.source));
+        let weighed = self.sources.iter().map(|visible| (if speaks(visible) { SPEAKER } else { 1.0 }, &visible.arrivals));
+        if let Some(sooner) = phase::best(weighed, self.parts.cadence.period(), sooner) {
+            self.parts.sooner.store(sooner.as_nanos() as u64, Ordering::Relaxed);
         }
     }
 
@@ -253,7 +275,7 @@ impl View {
             Some(index) => Visible { seen, ..before.swap_remove(index) },
             None => {
                 let stall = Stall::new(seen.track.source == Source::Screen, self.parts.cadence.epoch());
-                Visible { seen, stall, shown: None }
+                Visible { seen, stall, arrivals: Arrivals::default(), shown: None }
             }
         };
         self.sources = sources.into_iter().map(keep).collect();
@@ -291,8 +313,8 @@ impl Stage for View {
 
     fn step(&mut self, input: Input) {
         match input {
-            Input::Tick { n, now } => {
-                self.tick(n, now);
+            Input::Tick { n, due, now } => {
+                self.tick(n, due, now);
                 self.parts.pending.fetch_sub(1, Ordering::Release);
             }
             Input::Scene { scene, sources } => self.set_scene(scene, sources),

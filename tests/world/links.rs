@@ -126,3 +126,34 @@ fn a_long_blackout_ends_the_participant_after_thirty_seconds() {
     let left = world.take_events().into_iter().filter(|kind| *kind == "participant.left").count();
     assert_eq!(left, 1, "told exactly once");
 }
+
+/// Wherever in a tick somebody's pictures come, a moment later the tick is where they have just come; of three it is where they wait least.
+#[test]
+fn pictures_wait_for_the_tick_no_longer_than_they_must() {
+    for seed in 0..6 {
+        let mut world = World::new(seed);
+        world.join(Profile::viewer(9));
+        world.join(Profile::new(1));
+        world.connect(PATIENCE);
+        world.run_ms(5 * seed);
+        let age = |world: &World, from| world.quality(0, 1, from).median_age_ms;
+        let way = 2.0 * Link::default().delay.as_secs_f64() * 1000.0;
+        world.run_ms(8000);
+        let from = world.now;
+        world.run_ms(2000);
+        assert!(age(&world, from) - way < 8.0, "{seed}: {} ms, of which the way takes {way}", age(&world, from));
+        let times: Vec<u64> = world.sights(0, from).map(|sight| sight.rtp_time).collect();
+        assert!(times.windows(2).all(|pair| (2900..=3100).contains(&(pair[1] - pair[0]))), "{seed}: {times:?}");
+        for other in [2, 3] {
+            world.join(Profile::new(other));
+            world.connect(PATIENCE);
+            world.run_ms(7);
+        }
+        world.run_ms(10_000);
+        let from = world.now;
+        world.run_ms(2000);
+        let waits: Vec<f64> = (1..4).map(|shown| world.quality(0, shown, from).median_age_ms - way).collect();
+        println!("{seed}: {waits:?}");
+        assert!(waits.iter().sum::<f64>() / 3.0 < 15.0, "{seed}: {waits:?}");
+    }
+}
