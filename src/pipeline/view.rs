@@ -254,7 +254,10 @@ impl View {
             let is_next = |shown: &&Shown| before.is_some_and(|before| before != shown.sequence);
             if let Some(shown) = shown.as_ref().filter(is_next) {
                 self.fresh_pictures.push(shown.received);
-                visible.arrivals.note(self.parts.cadence.turns(shown.ready));
+                // Those that wait to be shown evenly are in no hurry.
+                if shown.due <= shown.received {
+                    visible.arrivals.note(self.parts.cadence.turns(shown.ready));
+                }
             }
             visible.shown = shown;
         }

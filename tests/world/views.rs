@@ -58,7 +58,7 @@ fn is_composed_as(world: &World, viewer: usize, layout: &Layout, people: u64) ->
 #[test]
 fn a_change_of_layout_is_drawn_at_the_next_tick_seen_soon_and_costs_neither_keyframe_nor_freeze() {
     /// Two ticks, and the way to the viewer: a picture that is all new takes long to be sent. The encoder of VP8 skips one after it, or blurs it.
-    const SEEN: [Duration; 3] = [Duration::from_millis(67 + 5), Duration::from_millis(67 + 5), Duration::from_millis(100 + 5)];
+    const SEEN: [Duration; 3] = [Duration::from_millis(67 + 10), Duration::from_millis(67 + 10), Duration::from_millis(100 + 5)];
     /// At 90 kHz.
     const TICK: u64 = 90_000 / 30;
     let mut world = room(vec![Profile::new(1), Profile::new(2), Profile::vp8(3)]);
