@@ -282,6 +282,7 @@ impl Peer {
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(down.mid, None) else { return Sent::Unfit };
         self.sequence.write(stream, packets, down.payload_type, rtp_time, earlier(picture.wallclock));
+        self.meter.picture(picture.data.len(), picture.keyframe);
         self.last_picture = Some(now);
         self.written(Ok(()), now);
         Sent::Sent

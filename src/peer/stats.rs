@@ -9,6 +9,8 @@ pub struct Meter {
     stats: Stats,
     /// Byte counts and time at the last report.
     mark: Option<(u64, u64, Instant)>,
+    /// Bytes of pictures since then; `None`: a keyframe is among them.
+    pictures: Option<usize>,
     /// Loss and round-trip time out of receiver reports since the last report.
     reported_loss: Option<f32>,
     reported_rtt: Option<Duration>,
@@ -103,6 +105,11 @@ impl Meter {
     pub fn sent(&mut self, bytes: usize) {
         self.stats.sent_bytes += bytes as u64;
         self.stats.sent_packets += 1;
+    }
+
+    /// A picture goes out.
+    pub fn picture(&mut self, bytes: usize, keyframe: bool) {
+        self.pictures = self.pictures.filter(|_| !keyframe).map(|before| before + bytes);
     }
 
     /// An averaged estimate: what the room shall hear, if anything. Small changes wait for a second. The average follows late, so that the latest values count,
@@ -216,13 +223,16 @@ impl Meter {
 
     /// Once a second: what the room is told.
     pub fn report(&mut self, egress_loss: Option<f32>, rtt: Option<Duration>, now: Instant) -> Option<Event> {
+        let mut pictures_bps = None;
         if let Some((received, sent, since)) = self.mark {
             let seconds = now.saturating_duration_since(since).as_secs_f64().max(0.001);
             let rate = |bytes: u64| ((bytes * 8) as f64 / seconds) as u32;
             self.stats.receive_bitrate_bps = rate(self.stats.received_bytes - received);
             self.stats.send_bitrate_bps = rate(self.stats.sent_bytes - sent);
+            pictures_bps = self.pictures.map(|bytes| rate(bytes as u64));
         }
         self.mark = Some((self.stats.received_bytes, self.stats.sent_bytes, now));
+        self.pictures = Some(0);
         let ms = |rtt: Duration| rtt.as_secs_f32() * 1_000.0;
         self.own.note(rtt.map(ms));
         let loss = self.reported_loss.take().or(egress_loss);
@@ -232,7 +242,7 @@ impl Meter {
         if let Some(loss) = loss {
             self.stats.loss_down = loss.clamp(0.0, 1.0);
         }
-        (loss.is_some() || rtt.is_some()).then_some(Event::Report { loss: self.stats.loss_down, rtt })
+        (loss.is_some() || rtt.is_some()).then_some(Event::Report { loss: self.stats.loss_down, rtt, pictures_bps })
     }
 
     pub fn stats(&self) -> Stats {

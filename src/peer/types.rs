@@ -172,10 +172,12 @@ pub enum Event {
     Estimate(u32),
     /// Pictures wait for the link, which takes this many bits per second.
     Congested(u32),
-    /// Share of sent packets that the receiver reports lost, 0–1, and round-trip time, where known.
+    /// Share of sent packets that the receiver reports lost, 0–1, and round-trip time, where known; and what pictures took in the second before, unless a
+    /// keyframe was among them.
     Report {
         loss: f32,
         rtt: Option<Duration>,
+        pictures_bps: Option<u32>,
     },
     /// The last output of this peer.
     Closed(CloseReason),

@@ -370,8 +370,10 @@ fn what_is_watched_is_encoded_as_often_as_before_while_it_is_recorded() {
         let unrecorded = count(&mut studio);
         let id = studio.world.record(new()).unwrap();
         let recorded = count(&mut studio);
-        // Each hears the room less themselves; whoever records hears all of it.
-        assert_eq!((unrecorded[0], recorded[0], recorded[1]), (60, 60, unrecorded[1] + 100), "{unrecorded:?}");
+        // Ticks that come sooner and sooner are a few more. Each hears the room less themselves; whoever records hears all of it.
+        let pictures = [unrecorded[0], recorded[0]];
+        assert!(pictures.iter().all(|pictures| (60..=62).contains(pictures)), "{pictures:?}");
+        assert_eq!(recorded[1], unrecorded[1] + 100);
         studio.stop(id);
     });
 }

@@ -36,6 +36,11 @@ const GRACE: Duration = Duration::from_secs(2);
 /// rung has its encoder follow.
 const SHARED: f32 = 0.85;
 const ALONE: f32 = 0.7;
+/// What pictures took of late counts that many times over: they may soon take more. And for no less than that share of the bits of their rung, so that
+/// a keyframe has not far to go; what they once took is forgotten by so much each second.
+const AMPLE: f32 = 2.0;
+const LEAST_LOAD: f32 = 0.6;
+const FORGETS: f32 = 0.85;
 /// The lowest rung that moves is as thin as its link has it, and an estimate follows what little is sent: below this share it is believed all the same.
 const ELASTIC: f32 = 0.7;
 /// A rung is taken when there is this much of what it needs, for that long.
@@ -113,6 +118,8 @@ pub struct Tier {
     estimate: Option<u32>,
     /// The most that it was since the link last turned out to carry less than was sent.
     proven: u32,
+    /// The share of a rung's bits that pictures are likely to take, by what they took of late; `None`: nothing is known of them.
+    load: Option<f32>,
     /// There is an estimator.
     heard: bool,
     /// The first estimate since more was sent than before, and until when it is taken for a guess.
@@ -148,6 +155,7 @@ impl Tier {
             let carried = self.needs(self.at);
             self.basis = Some(Basis { canvas: canvas.clone(), hd_bps, screen });
             self.rungs = ladder(canvas, hd_bps, screen);
+            self.load = None;
             self.at = if at_top { 0 } else { self.fit(carried, 0) };
         }
         let shows = std::mem::replace(&mut self.wishes, wishes).hidden && !wishes.hidden;
@@ -157,11 +165,10 @@ impl Tier {
         self.fitting = self.fits(wishes.step);
         self.top = self.fit(wishes.most_bps(), self.fitting);
         // More is wished for than before: as much as the link has been found to carry, and a look for the rest at once.
-        let needs = self.needs(self.place());
-        if let Some(estimate) = self.estimate.filter(|_| needs > before || shows) {
+        if let Some(estimate) = self.estimate.filter(|_| self.needs(self.place()) > before || shows) {
             let carried = estimate.max(self.proven);
-            if (carried as f32) < needs as f32 * SHARED {
-                self.at = self.fit(carried, self.top);
+            if (carried as f32) < self.demand(self.place()) as f32 * SHARED {
+                self.at = self.carried(carried, self.top);
             }
             // What has been estimated since is about what was sent, which was less.
             (self.first, self.settling) = (None, None);
@@ -185,19 +192,32 @@ impl Tier {
         }
     }
 
+    /// The pictures of the present rung took `bps`, keyframes aside. What a shared screen takes says nothing of what it takes next.
+    pub fn pictures(&mut self, bps: u32, alone: bool, now: Instant) {
+        let moves = |rung: &Rung| matches!(rung.pace, Pace::Whole | Pace::Halved) && !rung.screen;
+        let Some(rung) = self.rung().filter(moves).filter(|_| !self.wishes.hidden) else { return };
+        let load = bps as f32 / (rung.needs_bps - SOUND_BPS) as f32 * AMPLE;
+        self.load = Some(load.max(self.load.unwrap_or(1.0) * FORGETS).clamp(LEAST_LOAD, 1.0));
+        if self.settling.is_none() {
+            self.judge(alone, now);
+        }
+    }
+
     /// Pictures wait for the link, which takes `bps`.
     pub fn congested(&mut self, bps: u32, now: Instant) {
         if self.congested.is_some_and(|before| now < before + RELIEF) {
             return;
         }
         self.congested = Some(now);
+        // They take more than they did.
+        self.load = None;
         self.estimate = Some(self.estimate.map_or(bps, |estimate| estimate.min(bps)));
         let place = self.place();
         if self.rung().is_some_and(|rung| rung.pace == Pace::Slow && bps >= rung.needs_bps) {
             // It gets thinner where it is.
             return;
         }
-        let to = self.fit(bps, place + 1);
+        let to = self.carried(bps, place + 1);
         self.fall(to, now);
     }
 
@@ -301,7 +321,7 @@ impl Tier {
             .and(self.estimate)
             .filter(|_| !thin)
             .and_then(|estimate| self.better(estimate))
-            .map_or(0, |place| self.needs(place));
+            .map_or(0, |place| self.demand(place));
         least.min(end)..end
     }
 
@@ -335,6 +355,19 @@ impl Tier {
 
     fn needs(&self, place: usize) -> u32 {
         self.rungs.get(place).map_or(0, |rung| rung.needs_bps)
+    }
+
+    /// What a rung is likely to need of a link: no more than [`needs`](Self::needs), and less where pictures take little.
+    fn demand(&self, place: usize) -> u32 {
+        let needs = self.needs(place);
+        let moves = self.rungs.get(place).is_some_and(|rung| rung.pace <= Pace::Halved);
+        self.load.filter(|_| moves).map_or(needs, |load| SOUND_BPS + ((needs - SOUND_BPS) as f32 * load) as u32)
+    }
+
+    /// The first rung from `from` on that is likely to need no more than this.
+    fn carried(&self, bps: u32, from: usize) -> usize {
+        let last = self.rungs.len().saturating_sub(1);
+        (from..last).find(|place| self.demand(*place) <= bps).unwrap_or(last)
     }
 
     /// The first rung from `from` on that needs no more than this.
@@ -380,8 +413,8 @@ impl Tier {
         };
         // Without an estimator a congested link alone says what does not fit, and trying what does.
         let blind = !self.heard;
-        if !blind && (estimate as f32) < rung.needs_bps as f32 * share {
-            return self.fall(self.fit(estimate, self.place() + 1), now);
+        if !blind && (estimate as f32) < self.demand(self.place()) as f32 * share {
+            return self.fall(self.carried(estimate, self.place() + 1), now);
         }
         if self.place() <= self.top {
             (self.headroom, self.looking) = (None, None);
@@ -407,7 +440,7 @@ impl Tier {
 
     /// The best rung above for which there is enough, with headroom.
     fn better(&self, estimate: u32) -> Option<usize> {
-        (self.top..self.place()).find(|place| self.needs(*place) as f32 * HEADROOM <= estimate as f32)
+        (self.top..self.place()).find(|place| self.demand(*place) as f32 * HEADROOM <= estimate as f32)
     }
 
     fn climb(&mut self, estimate: u32, now: Instant) {

@@ -27,6 +27,11 @@ impl Room {
         self.move_tier(id, |member, alone| member.tier.estimate(bps, alone, now));
     }
 
+    /// What a participant's pictures took of late, keyframes aside.
+    pub fn pictures(&mut self, id: ParticipantId, bps: u32, now: Instant) {
+        self.move_tier(id, |member, alone| member.tier.pictures(bps, alone, now));
+    }
+
     /// A participant's link does not keep up, and takes about this much.
     pub fn congested(&mut self, id: ParticipantId, bps: u32, now: Instant) {
         self.move_tier(id, |member, _| member.tier.congested(bps, now));

@@ -288,3 +288,58 @@ fn who_limits_the_rate_comes_back_to_all_that_it_allows_and_no_more_is_probed_fo
         assert_eq!(story.needs(), best, "{most}: {:?}", story.moves);
     }
 }
+
+/// Seconds in which the pictures take that share of the rung's bits, on a link of this rate.
+fn pictures(story: &mut Story, share: f32, bps: u32, seconds: u32) {
+    for _ in 0..seconds {
+        let bits = (story.needs() - SOUND_BPS) as f32 * share;
+        story.tier.pictures(bits as u32, false, story.now);
+        story.link(bps, 1_000);
+    }
+}
+
+#[test]
+fn a_rung_is_kept_on_a_link_that_carries_what_its_pictures_take_and_left_once_they_take_more() {
+    let mut story = Story::new();
+    pictures(&mut story, 0.2, 4_000_000, 5);
+    pictures(&mut story, 0.2, 1_000_000, 10);
+    assert!(story.moves.is_empty(), "{:?}", story.moves);
+    pictures(&mut story, 0.6, 1_000_000, 1);
+    assert!((300_000..=1_000_000).contains(&story.needs()), "{}", story.needs());
+    // That much of its bits is half of them at least.
+    let mut story = Story::new();
+    pictures(&mut story, 0.01, 4_000_000, 5);
+    pictures(&mut story, 0.01, 750_000, 1);
+    assert!(story.needs() < HD, "{:?}", story.moves);
+}
+
+#[test]
+fn a_better_rung_is_taken_where_pictures_take_little_and_one_that_takes_more_than_thought_is_left_for_longer_each_time() {
+    let mut story = Story::new();
+    pictures(&mut story, 0.9, 1_200_000, 5);
+    assert!(story.needs() < HD, "{:?}", story.moves);
+    pictures(&mut story, 0.2, 1_200_000, 10);
+    assert_eq!(story.needs(), HD + SOUND_BPS, "{:?}", story.moves);
+    // Here they take little, and a rung further up nearly all of their bits.
+    let mut story = Story::new();
+    pictures(&mut story, 0.9, 1_200_000, 5);
+    let from = story.moves.len();
+    for _ in 0..120 {
+        let share = if story.needs() < HD { 0.2 } else { 0.9 };
+        pictures(&mut story, share, 1_200_000, 1);
+    }
+    assert!((2..=12).contains(&(story.moves.len() - from)), "{:?}", story.moves);
+}
+
+#[test]
+fn where_packets_wait_a_rung_needs_all_of_its_bits_again_and_a_screen_always_does() {
+    let mut story = Story::new();
+    pictures(&mut story, 0.2, 4_000_000, 5);
+    story.tier.congested(1_000_000, story.now);
+    assert!(story.needs() <= 1_000_000, "{:?}", story.moves);
+    let mut story = Story::new();
+    story.tier.follow(&Canvas::default(), HD, true, Wishes::default());
+    pictures(&mut story, 0.01, 4_000_000, 5);
+    pictures(&mut story, 0.01, 1_000_000, 1);
+    assert!(story.needs() <= 1_000_000, "{:?}", story.moves);
+}
