@@ -28,4 +28,5 @@ pub mod process;
 pub mod record;
 pub mod room;
 pub mod runtime;
+pub mod urgency;
 pub mod webhooks;

@@ -23,6 +23,14 @@ impl Conference {
         }
     }
 
+    /// What a participant's receiver says is lost, and what their pictures took of late, where that is known.
+    pub(super) fn reported(&mut self, participant: ParticipantId, loss: f32, pictures_bps: Option<u32>) {
+        self.tell_mix(mix::Input::Loss { listener: participant, loss });
+        if let Some(bps) = pictures_bps {
+            self.room.pictures(participant, bps, self.now);
+        }
+    }
+
     pub(super) fn request_keyframe(&self, participant: ParticipantId, need: Need) {
         if let Some((canvas, _, rendition)) = self.room.plan().watched(participant) {
             self.video.request_keyframe(canvas, rendition, need);

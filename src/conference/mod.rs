@@ -321,10 +321,7 @@ impl Conference {
             Event::Flows(rendition) => self.room.flows(participant, rendition),
             Event::Estimate(bps) => self.room.estimate(participant, bps, self.now),
             Event::Congested(bps) => self.room.congested(participant, bps, self.now),
-            Event::Report { loss, pictures_bps, .. } => {
-                self.tell_mix(mix::Input::Loss { listener: participant, loss });
-                pictures_bps.into_iter().for_each(|bps| self.room.pictures(participant, bps, self.now));
-            }
+            Event::Report { loss, pictures_bps, .. } => self.reported(participant, loss, pictures_bps),
             Event::Closed(reason) => self.closed(participant, reason),
             Event::Video(_) | Event::Audio(_) => {} // media go to the inlet
         }

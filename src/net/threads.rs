@@ -1,6 +1,7 @@
 //! A thread for each hub, and one for what stands before several: media waits for no request to the API and is not handed from one
 //! worker to the next, which costs two system calls each time.
 
+use crate::urgency;
 use std::future::Future;
 use std::io;
 use std::thread;
@@ -20,7 +21,10 @@ impl Thread {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let tasks = runtime.handle().clone();
         let (running, end) = oneshot::channel::<()>();
-        thread::Builder::new().name(name).spawn(move || runtime.block_on(async { drop(end.await) }))?;
+        thread::Builder::new().name(name).spawn(move || {
+            urgency::claim();
+            runtime.block_on(async { drop(end.await) });
+        })?;
         Ok(Self { tasks, _running: running })
     }
 

@@ -41,7 +41,7 @@ fn bad(name: &'static str, found: impl Into<String>, next: impl Into<String>) ->
 
 /// Looks at everything. `now` twice, read at the same moment: whether the clocks go is looked at by the caller's clock alone.
 pub fn examine(config: &Config, mode: Mode, wall: SystemTime, clock: impl Fn() -> Instant) -> Vec<Check> {
-    let mut checks = vec![configuration(&config.check(mode, wall)), processor(), assembly()];
+    let mut checks = vec![configuration(&config.check(mode, wall)), processor(), urgency(), assembly()];
     checks.extend([
         http_port(config),
         media_port(config),
@@ -73,6 +73,20 @@ fn processor() -> Check {
         1 => warning("processor", "1 core", "sound and picture share it; give the server at least 2"),
         _ => good("processor", format!("{cores} cores, {}", std::env::consts::ARCH)),
     }
+}
+
+fn urgency() -> Check {
+    const NAME: &str = "urgency";
+    // Of a thread that ends: this one stays as it is.
+    let claimed = std::thread::scope(|scope| scope.spawn(crate::urgency::claim).join()).unwrap_or(false);
+    if claimed {
+        return good(NAME, "sound and network go before other programs");
+    }
+    warning(
+        NAME,
+        "sound waits its turn among all programs of this machine",
+        "LimitNICE=-10 in the service, or ulimits: { nice: 30 } of the container (--ulimit nice=30)",
+    )
 }
 
 fn assembly() -> Check {

@@ -203,3 +203,63 @@ fn f2_a_server_with_too_little_processor_time_gives_up_pictures_and_no_sound() {
     assert!(mean < 20.0, "sound has what it needs while pictures give way: {lateness:?}");
     assert!(calm >= 4, "sound comes in time once pictures have given way: {states:?}");
 }
+
+/// The name and the nice value of each of a process's threads.
+fn threads(pid: u32) -> Vec<(String, i32)> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    // The name may hold anything, parentheses as well (proc_pid_stat(5)).
+    let split = |stat: String| {
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')').map(|(name, rest)| (name.to_owned(), rest.to_owned()))?;
+        Some((name, rest.split_whitespace().nth(16)?.parse().ok()?))
+    };
+    stats.filter_map(split).collect()
+}
+
+/// Programs that take all that there is of every processor.
+struct Neighbours(Vec<Child>);
+
+impl Neighbours {
+    fn new(count: usize) -> Self {
+        let spin = || Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().expect("runs");
+        Self((0..count).map(|_| spin()).collect())
+    }
+}
+
+impl Drop for Neighbours {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// F2's other cause.
+#[test]
+fn f2_sound_comes_in_time_beside_programs_that_take_all_there_is() {
+    if !std::thread::scope(|scope| scope.spawn(mixdown::urgency::claim).join()).expect("joined") {
+        return println!("skipped: this system lets nobody go before others");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Process::start(folder.path());
+    let urgent = |name: &str| ["mix-", "net", "ticker"].iter().any(|start| name.starts_with(start));
+    let threads = threads(server.child.id());
+    assert!(threads.iter().all(|(name, nice)| *nice == if urgent(name) { mixdown::urgency::NICE } else { 0 }), "{threads:?}");
+    assert!(["mix-0", "net", "ticker"].iter().all(|name| threads.iter().any(|(thread, _)| thread == name)), "{threads:?}");
+
+    let _person = Person::join(&server, 1);
+    server.until("/metrics", |metrics| metrics.contains("mixdown_feeds 1"));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let _neighbours = Neighbours::new(cores * 3);
+    pause(1000);
+    let mut late = Vec::new();
+    for _ in 0..16 {
+        pause(250);
+        let node = serde_json::from_str::<Value>(&server.ask("GET", "/v1/node", "")).expect("JSON");
+        late.push(node["late_sound_ticks_percent"].as_f64().expect("a number"));
+    }
+    let mean = late.iter().sum::<f64>() / late.len() as f64;
+    println!("{mean:.1} % of the ticks of sound were late: {late:?}");
+    assert!(mean < 5.0, "{late:?}");
+}

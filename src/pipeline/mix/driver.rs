@@ -7,6 +7,7 @@ use crate::overload::Punctuality;
 use crate::pipeline::pool::measure;
 use crate::pipeline::{Outlet, StageEvent, Watch};
 use crate::runtime::clock;
+use crate::urgency;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -41,7 +42,10 @@ impl Driver {
             let (rooms, incoming) = crossbeam_channel::bounded(ROOMS);
             let load = Arc::new(AtomicUsize::new(0));
             let worker = Worker { rooms: Vec::new(), load: Arc::clone(&load) };
-            std::thread::Builder::new().name(format!("mix-{n}")).spawn(move || run(worker, &incoming))?;
+            std::thread::Builder::new().name(format!("mix-{n}")).spawn(move || {
+                urgency::claim();
+                run(worker, &incoming)
+            })?;
             Ok(Thread { rooms, load })
         };
         Ok(Self { threads: (0..threads.max(1)).map(start).collect::<std::io::Result<_>>()?, punctuality: Arc::default() })
