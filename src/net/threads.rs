@@ -1,7 +1,7 @@
 //! A thread for each hub, and one for what stands before several: media waits for no request to the API and is not handed from one
 //! worker to the next, which costs two system calls each time.
 
-use crate::urgency;
+use crate::urgency::{self, Urgency};
 use std::future::Future;
 use std::io;
 use std::thread;
@@ -22,7 +22,7 @@ impl Thread {
         let tasks = runtime.handle().clone();
         let (running, end) = oneshot::channel::<()>();
         thread::Builder::new().name(name).spawn(move || {
-            urgency::claim();
+            urgency::claim(Urgency::Early);
             runtime.block_on(async { drop(end.await) });
         })?;
         Ok(Self { tasks, _running: running })

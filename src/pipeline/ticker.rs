@@ -9,7 +9,7 @@ use super::view::{Input, View};
 use crate::cadence::Cadence;
 use crate::ledger::{self, Pulse};
 use crate::runtime::clock;
-use crate::urgency;
+use crate::urgency::{self, Urgency};
 use crossbeam_channel::{Receiver, Sender};
 use metrics::Counter;
 use std::sync::Arc;
@@ -161,7 +161,7 @@ fn tick(entry: &Entry, n: u64, due: Instant, now: Instant) -> bool {
 pub fn spawn() -> std::io::Result<Ticker> {
     let (ticker, mut schedule) = schedule();
     std::thread::Builder::new().name("ticker".into()).spawn(move || {
-        urgency::claim();
+        urgency::claim(Urgency::AtOnce);
         let mut account = ledger::Thread::new(ledger::Stage::Ticker);
         loop {
             let now = clock::now();

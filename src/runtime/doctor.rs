@@ -1,6 +1,7 @@
 //! `mixdown doctor`: whether this machine can run the server well, and what to do where it cannot.
 
 use crate::config::{Config, Fault, Mode};
+use crate::urgency::Urgency;
 use mixdown_codecs::versions::{self, Assembly};
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -78,15 +79,16 @@ fn processor() -> Check {
 fn urgency() -> Check {
     const NAME: &str = "urgency";
     // Of a thread that ends: this one stays as it is.
-    let claimed = std::thread::scope(|scope| scope.spawn(crate::urgency::claim).join()).unwrap_or(false);
-    if claimed {
-        return good(NAME, "sound and network go before other programs");
+    let claimed = std::thread::scope(|scope| scope.spawn(|| crate::urgency::claim(Urgency::AtOnce)).join());
+    match claimed.unwrap_or(Urgency::Usual) {
+        Urgency::AtOnce => good(NAME, "sound goes before other programs, at once"),
+        Urgency::Early => good(NAME, "sound goes before other programs"),
+        Urgency::Usual => warning(
+            NAME,
+            "sound waits its turn among all programs of this machine",
+            "LimitRTPRIO=1 and LimitNICE=-10 in the service, or ulimits: { rtprio: 1, nice: 30 } of the container",
+        ),
     }
-    warning(
-        NAME,
-        "sound waits its turn among all programs of this machine",
-        "LimitNICE=-10 in the service, or ulimits: { nice: 30 } of the container (--ulimit nice=30)",
-    )
 }
 
 fn assembly() -> Check {

@@ -349,10 +349,20 @@ impl Process {
 
     /// With further arguments and settings in the environment.
     pub fn start_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::run(Command::new(env!("CARGO_BIN_EXE_mixdown")), folder, arguments, environment)
+    }
+
+    /// In a group of processes from the first moment on, as in a container.
+    pub fn start_in(group: &Path, folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo $$ >\"$0\" && exec \"$@\""]).arg(group.join("cgroup.procs")).arg(env!("CARGO_BIN_EXE_mixdown"));
+        Self::run(command, folder, arguments, environment)
+    }
+
+    fn run(mut command: Command, folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = taken.local_addr().expect("address");
         drop(taken);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mixdown"));
         command.args(["serve", "--dev", "--bind", &address.to_string()]).args(arguments).env_clear().current_dir(folder);
         command.env("MIXDOWN_RECORDINGS_FOLDER", folder.join("recordings")).env("MIXDOWN_RECORDINGS_RESERVE_BYTES", "0");
         // A machine that is busy with other tests is no server that is overloaded.

@@ -7,7 +7,7 @@ use crate::overload::Punctuality;
 use crate::pipeline::pool::measure;
 use crate::pipeline::{Outlet, StageEvent, Watch};
 use crate::runtime::clock;
-use crate::urgency;
+use crate::urgency::{self, Urgency};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Driver {
             let load = Arc::new(AtomicUsize::new(0));
             let worker = Worker { rooms: Vec::new(), load: Arc::clone(&load) };
             std::thread::Builder::new().name(format!("mix-{n}")).spawn(move || {
-                urgency::claim();
+                urgency::claim(Urgency::AtOnce);
                 run(worker, &incoming)
             })?;
             Ok(Thread { rooms, load })
