@@ -49,7 +49,7 @@ const files = readdirSync(here)
   .filter((name) => name.endsWith('.test.mjs') && (wanted.length === 0 || wanted.some((part) => name.includes(part))))
   .sort()
   .map((name) => join(here, name));
-const ALONE = ['admin', 'codecs', 'directed', 'hints', 'pages', 'relay', 'room', 'thin', 'upstream'];
+const ALONE = ['client', 'codecs', 'directed', 'hints', 'pages', 'relay', 'room', 'thin', 'upstream'];
 const began = Date.now();
 
 /** Runs one file. @param {string} file @returns {Promise<{passed: number, failed: number, skipped: number}>} */
