@@ -161,7 +161,7 @@ impl Decode {
         let (sequence, orientation, received) = (self.sequence, picture.orientation, picture.received);
         // A screen stands still most of the time, and then changes at once: waiting would only make it late.
         let due = if self.track.source == Source::Screen { received } else { received + picture.waits };
-        let ready = due.max(received + self.takes);
+        let ready = received + self.takes;
         self.slot.put(Shown { frame, orientation, sequence, received, due, ready });
         Ok(())
     }

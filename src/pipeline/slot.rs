@@ -26,7 +26,7 @@ pub struct Shown {
     pub received: Instant,
     /// From when on it is shown.
     pub due: Instant,
-    /// From when on it could be, decoded and due.
+    /// From when on it could be: decoded, as long as that takes as a rule.
     pub ready: Instant,
 }
 

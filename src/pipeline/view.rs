@@ -25,6 +25,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The longest that a snapshot waits for pictures that are still missing.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
+/// Whose pictures have not come for so long waits for none of them.
+const OF_LATE: Duration = Duration::from_secs(1);
 /// As much as so many others the one who speaks counts where ticks are set by when pictures come.
 const SPEAKER: f64 = 3.0;
 
@@ -39,7 +41,7 @@ pub struct Seen {
 pub type SnapshotReply = Box<dyn FnOnce(Arc<I420Frame>) + Send>;
 
 pub enum Input {
-    /// Compose tick `n` at `now`; it was to come at `due`, its nominal time or up to a period sooner.
+    /// Compose tick `n` at `now`; it was to come at `due`, its nominal time or a little sooner.
     Tick {
         n: u64,
         due: Instant,
@@ -166,7 +168,7 @@ impl View {
         }
         self.answer_snapshots(now);
         if n.is_multiple_of(u64::from(self.parts.cadence.ticks_per_second())) {
-            self.settle(&scene, self.parts.cadence.time(n).saturating_duration_since(due));
+            self.settle(&scene, self.parts.cadence.time(n).saturating_duration_since(due), now);
         }
         let (cadence, unchanged) = (&self.parts.cadence, self.unchanged);
         self.encode(&Tick { n, fps: cadence.ticks_per_second(), unchanged, now, rtp_time, time_ms, wallclock: cadence.time(n) });
@@ -254,9 +256,11 @@ impl View {
             let is_next = |shown: &&Shown| before.is_some_and(|before| before != shown.sequence);
             if let Some(shown) = shown.as_ref().filter(is_next) {
                 self.fresh_pictures.push(shown.received);
-                // Those that wait to be shown evenly are in no hurry.
                 if shown.due <= shown.received {
                     visible.arrivals.note(self.parts.cadence.turns(shown.ready));
+                } else {
+                    // Those that wait to be shown evenly are in no hurry.
+                    visible.arrivals = Arrivals::default();
                 }
             }
             visible.shown = shown;
@@ -264,9 +268,10 @@ impl View {
     }
 
     /// Says when its ticks should come, by when the pictures come that it shows; whoever speaks is looked at.
-    fn settle(&self, scene: &Scene, sooner: Duration) {
+    fn settle(&self, scene: &Scene, sooner: Duration, now: Instant) {
+        let comes = |visible: &&Visible| visible.shown.as_ref().is_some_and(|shown| now < shown.received + OF_LATE);
         let speaks = |visible: &Visible| scene.tiles.iter().any(|tile| tile.speaking && tile.source == Some(visible.seen.source));
-        let weighed = self.sources.iter().map(|visible| (if speaks(visible) { SPEAKER } else { 1.0 }, &visible.arrivals));
+        let weighed = self.sources.iter().filter(comes).map(|visible| (if speaks(visible) { SPEAKER } else { 1.0 }, &visible.arrivals));
         if let Some(sooner) = phase::best(weighed, self.parts.cadence.period(), sooner) {
             self.parts.sooner.store(sooner.as_nanos() as u64, Ordering::Relaxed);
         }

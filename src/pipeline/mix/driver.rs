@@ -43,7 +43,8 @@ impl Driver {
             let load = Arc::new(AtomicUsize::new(0));
             let worker = Worker { rooms: Vec::new(), load: Arc::clone(&load) };
             std::thread::Builder::new().name(format!("mix-{n}")).spawn(move || {
-                urgency::claim(Urgency::AtOnce);
+                // Where sound is all that there is time for, a processor is left to what sends it.
+                urgency::claim(if n + 1 < threads || threads == 1 { Urgency::AtOnce } else { Urgency::Early });
                 run(worker, &incoming)
             })?;
             Ok(Thread { rooms, load })

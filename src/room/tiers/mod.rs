@@ -36,11 +36,13 @@ const GRACE: Duration = Duration::from_secs(2);
 /// rung has its encoder follow.
 const SHARED: f32 = 0.85;
 const ALONE: f32 = 0.7;
-/// What pictures took of late counts that many times over: they may soon take more. And for no less than that share of the bits of their rung, so that
-/// a keyframe has not far to go; what they once took is forgotten by so much each second.
+/// What pictures took of late counts so many times over, for they may soon take more: where a rung is to be taken, and where it is to be kept. And for no
+/// less than that share of the bits of their rung, so that a keyframe has not far to go.
 const AMPLE: f32 = 2.0;
+const ENOUGH: f32 = 1.25;
 const LEAST_LOAD: f32 = 0.6;
-const FORGETS: f32 = 0.85;
+/// What is left after each report of what they once took.
+const REMEMBERED: f32 = 0.93;
 /// The lowest rung that moves is as thin as its link has it, and an estimate follows what little is sent: below this share it is believed all the same.
 const ELASTIC: f32 = 0.7;
 /// A rung is taken when there is this much of what it needs, for that long.
@@ -118,8 +120,10 @@ pub struct Tier {
     estimate: Option<u32>,
     /// The most that it was since the link last turned out to carry less than was sent.
     proven: u32,
-    /// The share of a rung's bits that pictures are likely to take, by what they took of late; `None`: nothing is known of them.
+    /// The share of a rung's bits that pictures took of late; `None`: nothing is known of them.
     load: Option<f32>,
+    /// What the last report was about.
+    reported: Option<Rung>,
     /// There is an estimator.
     heard: bool,
     /// The first estimate since more was sent than before, and until when it is taken for a guess.
@@ -153,9 +157,10 @@ impl Tier {
         if !known {
             let at_top = self.at == 0;
             let carried = self.needs(self.at);
+            // Cameras take as much on another canvas; what they take says nothing of a screen.
+            self.load = self.load.filter(|_| self.basis.as_ref().is_some_and(|basis| basis.screen == screen));
             self.basis = Some(Basis { canvas: canvas.clone(), hd_bps, screen });
             self.rungs = ladder(canvas, hd_bps, screen);
-            self.load = None;
             self.at = if at_top { 0 } else { self.fit(carried, 0) };
         }
         let shows = std::mem::replace(&mut self.wishes, wishes).hidden && !wishes.hidden;
@@ -167,7 +172,7 @@ impl Tier {
         // More is wished for than before: as much as the link has been found to carry, and a look for the rest at once.
         if let Some(estimate) = self.estimate.filter(|_| self.needs(self.place()) > before || shows) {
             let carried = estimate.max(self.proven);
-            if (carried as f32) < self.demand(self.place()) as f32 * SHARED {
+            if (carried as f32) < self.demand(self.place(), ENOUGH) as f32 * SHARED {
                 self.at = self.carried(carried, self.top);
             }
             // What has been estimated since is about what was sent, which was less.
@@ -196,8 +201,12 @@ impl Tier {
     pub fn pictures(&mut self, bps: u32, alone: bool, now: Instant) {
         let moves = |rung: &Rung| matches!(rung.pace, Pace::Whole | Pace::Halved) && !rung.screen;
         let Some(rung) = self.rung().filter(moves).filter(|_| !self.wishes.hidden) else { return };
-        let load = bps as f32 / (rung.needs_bps - SOUND_BPS) as f32 * AMPLE;
-        self.load = Some(load.max(self.load.unwrap_or(1.0) * FORGETS).clamp(LEAST_LOAD, 1.0));
+        if self.reported.replace(rung) != Some(rung) {
+            // It is about the rung before as well.
+            return;
+        }
+        let load = bps as f32 / (rung.needs_bps - SOUND_BPS) as f32;
+        self.load = Some(load.max(self.load.unwrap_or(1.0) * REMEMBERED).min(1.0));
         if self.settling.is_none() {
             self.judge(alone, now);
         }
@@ -321,7 +330,7 @@ impl Tier {
             .and(self.estimate)
             .filter(|_| !thin)
             .and_then(|estimate| self.better(estimate))
-            .map_or(0, |place| self.demand(place));
+            .map_or(0, |place| self.demand(place, AMPLE));
         least.min(end)..end
     }
 
@@ -357,17 +366,18 @@ impl Tier {
         self.rungs.get(place).map_or(0, |rung| rung.needs_bps)
     }
 
-    /// What a rung is likely to need of a link: no more than [`needs`](Self::needs), and less where pictures take little.
-    fn demand(&self, place: usize) -> u32 {
+    /// What a rung is likely to need of a link, by what pictures took of late, `times` over: no more than [`needs`](Self::needs), and less where they take little.
+    fn demand(&self, place: usize, times: f32) -> u32 {
         let needs = self.needs(place);
         let moves = self.rungs.get(place).is_some_and(|rung| rung.pace <= Pace::Halved);
-        self.load.filter(|_| moves).map_or(needs, |load| SOUND_BPS + ((needs - SOUND_BPS) as f32 * load) as u32)
+        let share = self.load.filter(|_| moves).map(|load| (load * times).clamp(LEAST_LOAD, 1.0));
+        share.map_or(needs, |share| SOUND_BPS + ((needs - SOUND_BPS) as f32 * share) as u32)
     }
 
     /// The first rung from `from` on that is likely to need no more than this.
     fn carried(&self, bps: u32, from: usize) -> usize {
         let last = self.rungs.len().saturating_sub(1);
-        (from..last).find(|place| self.demand(*place) <= bps).unwrap_or(last)
+        (from..last).find(|place| self.demand(*place, AMPLE) <= bps).unwrap_or(last)
     }
 
     /// The first rung from `from` on that needs no more than this.
@@ -413,14 +423,14 @@ impl Tier {
         };
         // Without an estimator a congested link alone says what does not fit, and trying what does.
         let blind = !self.heard;
-        if !blind && (estimate as f32) < self.demand(self.place()) as f32 * share {
+        if !blind && (estimate as f32) < self.demand(self.place(), ENOUGH) as f32 * share {
             return self.fall(self.carried(estimate, self.place() + 1), now);
         }
         if self.place() <= self.top {
             (self.headroom, self.looking) = (None, None);
             return;
         }
-        let estimate = if blind { self.needs(self.place() - 1) * 2 } else { estimate };
+        let estimate = if blind { self.demand(self.place() - 1, AMPLE) * 2 } else { estimate };
         self.climb(estimate, now);
     }
 
@@ -440,7 +450,7 @@ impl Tier {
 
     /// The best rung above for which there is enough, with headroom.
     fn better(&self, estimate: u32) -> Option<usize> {
-        (self.top..self.place()).find(|place| self.demand(*place) as f32 * HEADROOM <= estimate as f32)
+        (self.top..self.place()).find(|place| self.demand(*place, AMPLE) as f32 * HEADROOM <= estimate as f32)
     }
 
     fn climb(&mut self, estimate: u32, now: Instant) {
