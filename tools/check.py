@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every check of the project, one after the other but for what needs another processor than its neighbour, each named and timed: `check.py [--lint] [STEP…]`.
+"""Runs every check of the project, one after the other, each named and timed: `check.py [--lint] [STEP…]`.
 
 Without names all steps run; `--lint` runs the quick ones. A step's whole output goes to artifacts/checks/STEP.log and, with
 CI set, to the terminal as well; a step that fails shows its end. The last line is `N passed, N failed, N skipped`: the sum of
@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -85,8 +84,6 @@ class Step:
     directory: Path = ROOT
     environment: dict[str, str] = field(default_factory=dict)
     lint: bool = False
-    beside: str = ""
-    "The step at the same time as which it runs, where that runs too: one of the two has work for one processor alone."
 
     def missing(self) -> str | None:
         absent = [str(path.relative_to(ROOT)) for path in self.needs if not path.exists()]
@@ -131,15 +128,15 @@ def steps() -> list[Step]:
              environment={"RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}),
         # With the S3 server that uploads are tested against.
         tests_step(install),
+        Step("docs", [cargo("doc", "--locked", "--workspace", "--no-deps", "--document-private-items")], environment={"RUSTDOCFLAGS": "-D warnings -A rustdoc::private_intra_doc_links"}, lint=True),
         # With the tests' features: the same dependencies are not built twice.
         Step("build", [cargo("build", "--locked", "--workspace", "--bins", "--tests")], timeout_s=1200, lint=True),
         Step("config", [[mixdown, "config", "check", "--dev", "config/mixdown.toml"], [mixdown, "config", "check", "config/docker.toml"]], lint=True,
              environment={"MIXDOWN_AUTH_KEYS": f"main:{secrets.token_urlsafe(36)}", "TURN_SECRET": secrets.token_urlsafe(36)}),
-        Step("docs", [cargo("doc", "--locked", "--workspace", "--no-deps", "--document-private-items")], environment={"RUSTDOCFLAGS": "-D warnings -A rustdoc::private_intra_doc_links"}, lint=True),
         Step("licences", [cargo("deny", "--offline", "check", "bans", "licenses", "sources")], needs=[ROOT / "deny.toml"], tools=["cargo-deny"], lint=True),
         Step("browser", [["npm", "ci", "--silent"], ["npm", "test"]], count_summary, 900, [browser / "package.json"], ["node", "npm"], browser,
              program | {"PUPPETEER_SKIP_DOWNLOAD": "1"}),
-        Step("contract", [install, [python, str(contract / "run.py")]], count_summary, 600, [requirements], environment=program, beside="docs"),
+        Step("contract", [install, [python, str(contract / "run.py")]], count_summary, 600, [requirements], environment=program),
         Step("interop", [install, [python, "-m", "unittest", "discover", "-v", "-s", str(interop), "-t", str(interop)]],
              count_unittest, 600, [requirements], environment=program),
     ]
@@ -212,12 +209,7 @@ def main() -> int:
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    names = {step.name for step in chosen}
-    total = Count()
-    for step in (step for step in chosen if step.beside not in names):
-        together = [step, *(other for other in chosen if other.beside == step.name)]
-        with ThreadPoolExecutor(len(together)) as pool:
-            total += sum(pool.map(report, together), Count())
+    total = sum((report(step) for step in chosen), Count())
     print(f"{time.monotonic() - start:.0f} s; logs in {LOGS.relative_to(ROOT)}")
     print(total)
     return 1 if total.failed else 0
