@@ -37,8 +37,12 @@ const OFTEN: i64 = 20 * MS;
 /// Steps in one block: 20 ms of packets of 2.5 ms are 8.
 const MOST_STEPS: usize = 64;
 
-/// Greatest deviation from the sender's speed.
+/// Greatest deviation from the sender's speed, and the least one.
 const DRIFT_RATE: f64 = 0.001;
+const LEAST_RATE: f64 = 0.000_2;
+/// A wait that is this far from its target is steered towards it, until it is that near: meanwhile sound passes as it is, at no cost.
+const FAR: i64 = 2 * MS;
+const NEAR: i64 = MS / 4;
 
 /// What happened, in samples per channel at 48 kHz and in packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,6 +93,7 @@ pub struct Playout {
     /// Decoded stereo: [`Resampler::HISTORY`] frames that have been played, then what comes.
     fifo: Vec<f32>,
     resampler: Resampler,
+    steers: bool,
     offset: Offset,
     gain: f32,
     concealed: i64,
@@ -112,6 +117,7 @@ impl Playout {
             jitter: Jitter::new(),
             fifo,
             resampler: Resampler::new(),
+            steers: false,
             offset: Offset::default(),
             gain: 0.0,
             concealed: 0,
@@ -150,7 +156,7 @@ impl Playout {
 
     /// Writes the block that begins at `now` (samples since the epoch) and returns its level in dBov.
     pub fn render(&mut self, now: i64, out: &mut Pcm) -> f32 {
-        let step = 1.0 + self.steer(now);
+        let step = self.steer(now);
         let needs = self.resampler.needs(step);
         self.whole = true;
         for _ in 0..MOST_STEPS {
@@ -207,9 +213,11 @@ impl Playout {
         (self.fifo.len() / 2) as i64 - Resampler::HISTORY as i64 - self.resampler.fraction().round() as i64
     }
 
-    /// The deviation from speed 1 that brings the wait to its target.
-    fn steer(&self, now: i64) -> f64 {
-        self.wait(now).map_or(0.0, |(wait, target)| drift_rate(wait, target))
+    /// The speed that brings the wait to its target, or past a sample's fraction to 1.
+    fn steer(&mut self, now: i64) -> f64 {
+        let wait = self.wait(now).filter(|(wait, target)| (wait - target).abs() > if self.steers { NEAR } else { FAR });
+        self.steers = wait.is_some();
+        wait.map_or_else(|| self.resampler.landing(), |(wait, target)| 1.0 + drift_rate(wait, target))
     }
 
     /// Appends the next stretch of sound; at least one frame.
@@ -376,9 +384,10 @@ impl Playout {
     }
 }
 
-/// How much faster than the room's clock to play.
+/// How much faster than the room's clock to play where the wait is not at its target.
 pub(super) fn drift_rate(wait: i64, target: i64) -> f64 {
-    ((wait - target) as f64 / TOLERANCE as f64).clamp(-1.0, 1.0) * DRIFT_RATE
+    let surplus = (wait - target) as f64;
+    (surplus.abs() / TOLERANCE as f64 * DRIFT_RATE).clamp(LEAST_RATE, DRIFT_RATE).copysign(surplus)
 }
 
 fn samples(time: Duration) -> i64 {

@@ -45,17 +45,26 @@ impl Resampler {
         self.fraction
     }
 
+    /// The step after which the reading position is at a sample: near 1, and 1 where it is there already.
+    pub fn landing(&self) -> f64 {
+        1.0 + (self.fraction.round() - self.fraction) / (BLOCK / 2) as f64
+    }
+
     /// Frames that [`Self::process`] needs in its input at this step.
     pub fn needs(&self, step: f64) -> usize {
         Self::HISTORY + (self.fraction + step * (BLOCK / 2) as f64) as usize + Self::AHEAD + 1
     }
 
     /// Writes one block, reading `step` frames of input per frame of output. The reading position is at frame
-    /// [`Self::HISTORY`] of `input`. Returns by how many frames it has moved. Missing input counts as silence.
+    /// [`Self::HISTORY`] of `input`. Returns by how many frames it has moved. Missing input counts as silence. At a sample, at step 1, input is copied.
     pub fn process(&mut self, input: &[f32], step: f64, out: &mut Pcm) -> usize {
         if input.len() < self.needs(step) * 2 {
             out.fill(0.0);
             return 0;
+        }
+        if step == 1.0 && self.fraction == 0.0 {
+            out.copy_from_slice(&input[Self::HISTORY * 2..][..BLOCK]);
+            return BLOCK / 2;
         }
         for (n, frame) in out.chunks_exact_mut(2).enumerate() {
             let position = self.fraction + step * n as f64;
@@ -68,6 +77,8 @@ impl Resampler {
             frame[1] = right;
         }
         let end = self.fraction + step * (BLOCK / 2) as f64;
+        // What is this near to a sample is there but for rounding.
+        let end = if (end - end.round()).abs() < 1e-9 { end.round() } else { end };
         let moved = end as usize;
         self.fraction = end - moved as f64;
         moved
@@ -135,6 +146,21 @@ mod tests {
         assert_eq!(resampler.process(&input, 1.0, &mut out), 960);
         for n in 0..BLOCK {
             assert!((out[n] - input[Resampler::HISTORY * 2 + n]).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn the_reading_position_lands_at_a_sample_within_one_block_and_sound_passes_untouched_from_then_on() {
+        let input = tone(3000, 1000.0);
+        for step in [1.000_1, 1.000_7, 0.999_6, 1.0] {
+            let (mut resampler, mut out) = (Resampler::new(), silence());
+            let mut at = resampler.process(&input, step, &mut out);
+            let landing = resampler.landing();
+            assert!((landing - 1.0).abs() <= 0.5 / 960.0 + 1e-9, "{landing}");
+            at += resampler.process(&input[at * 2..], landing, &mut out);
+            assert_eq!((resampler.fraction(), resampler.landing()), (0.0, 1.0));
+            assert_eq!(resampler.process(&input[at * 2..], 1.0, &mut out), 960);
+            assert_eq!(out[..], input[(at + Resampler::HISTORY) * 2..][..BLOCK]);
         }
     }
 

@@ -87,6 +87,8 @@ pub struct Hub {
     table: Table,
     feeds: HashMap<RenditionId, Vec<Key>>,
     deadlines: BTreeSet<(Instant, Key)>,
+    /// Peers that have taken datagrams at this moment, and may take more before they are settled.
+    taking: (Option<Instant>, Vec<Key>),
     strangers: Strangers,
     limits: Limits,
     /// Beats are counted from here: the first instant that was told.
@@ -104,6 +106,7 @@ impl Hub {
             table: Table::default(),
             feeds: HashMap::new(),
             deadlines: BTreeSet::new(),
+            taking: (None, Vec::new()),
             strangers: Strangers::new(limits.stranger),
             limits,
             epoch: None,
@@ -123,6 +126,9 @@ impl Hub {
 
     /// One packet from the network. Any bytes are allowed.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram<'_>) {
+        if self.taking.0 != Some(now) {
+            self.settle();
+        }
         let Datagram { transport, source, contents, .. } = *datagram;
         if contents.len() > MAX_DATAGRAM || crate::peer::stun::kind(contents).is_none() {
             return refuse("demux");
@@ -136,7 +142,13 @@ impl Hub {
         if !slot.bucket.take(self.limits.peer, now) {
             return refuse("peer_rate");
         }
-        match self.step(key, now, |slot| slot.peer.handle_datagram(datagram, now)) {
+        let handled = self.step(key, now, |slot| slot.peer.take_datagram(datagram, now));
+        if !matches!(handled, Some(Handled::Refused(_))) {
+            self.taking.0 = Some(now);
+            self.taking.1.push(key);
+            self.taking.1.dedup();
+        }
+        match handled {
             Some(Handled::Authenticated) => {
                 if self.slot(key).is_some()
                     && let Proof::New { evicted } = self.table.prove(key, transport, source, now)
@@ -150,8 +162,19 @@ impl Hub {
         }
     }
 
+    /// Lets peers that have taken datagrams say what comes of them: once for all that came at one moment.
+    fn settle(&mut self) {
+        let Some(now) = self.taking.0.take() else { return };
+        let mut peers = std::mem::take(&mut self.taking.1);
+        for key in peers.drain(..) {
+            self.step(key, now, |slot| slot.peer.settle(now));
+        }
+        self.taking.1 = peers;
+    }
+
     /// Time has come, at or after what [`Output::Timeout`] said.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.settle();
         // A peer that is due again at once waits for the next call.
         let mut budget = self.deadlines.len();
         while let Some((at, key)) = self.deadlines.first().copied() {
@@ -168,6 +191,7 @@ impl Hub {
     }
 
     pub fn handle_command(&mut self, now: Instant, command: Command) {
+        self.settle();
         match command {
             Command::Open { participant, peer, inlet, observer } => self.open(now, participant, peer, inlet, observer),
             Command::Close { participant, reason } => {
@@ -209,6 +233,7 @@ impl Hub {
     }
 
     pub fn poll_output(&mut self) -> Output {
+        self.settle();
         if let Some(transmit) = self.transmits.pop_front() {
             return Output::Transmit(transmit);
         }
@@ -467,15 +492,6 @@ impl Slot {
             }
         }
         left.or(Some(rendition).filter(|rendition| self.feed.missing() != Some(*rendition)))
-    }
-}
-
-impl From<OfferError> for SessionError {
-    fn from(error: OfferError) -> Self {
-        match error {
-            OfferError::Malformed(detail) => Self::Malformed(detail),
-            OfferError::Unprocessable(detail) => Self::Unprocessable(detail),
-        }
     }
 }
 

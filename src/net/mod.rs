@@ -17,6 +17,7 @@ mod udp;
 
 use crate::ids::{ParticipantId, RenditionId, TrackId};
 use crate::media::{AudioOut, VideoOut};
+use crate::peer::OfferError;
 use crate::peer::types::{Answer, CloseReason, Event, Stats};
 use crate::pipeline::{Inlet, Outlet};
 use std::ops::Range;
@@ -118,6 +119,15 @@ pub enum SessionError {
     /// Readable, but not acceptable. 422.
     #[error("{0}")]
     Unprocessable(String),
+}
+
+impl From<OfferError> for SessionError {
+    fn from(error: OfferError) -> Self {
+        match error {
+            OfferError::Malformed(detail) => Self::Malformed(detail),
+            OfferError::Unprocessable(detail) => Self::Unprocessable(detail),
+        }
+    }
 }
 
 /// The way to a hub: cheap to clone, never blocks. A full hub refuses.

@@ -49,15 +49,20 @@ fn kib(text: &str, name: &str) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
-/// Processor seconds per second that this process may use: its affinity, or a quota below that.
-pub fn cores() -> f64 {
-    let affinity = f64::from(processors());
-    limit().unwrap_or(affinity)
+/// What this process may use.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Processor seconds per second: its affinity, or a quota below that.
+    pub cores: f64,
+    /// A quota that is less than its affinity: whoever takes more than that is stopped for a while.
+    pub quota: Option<f64>,
+    pub memory_bytes: u64,
 }
 
-/// A quota that is less than its affinity: whoever takes more than that is stopped for a while.
-pub fn limit() -> Option<f64> {
-    quota().filter(|quota| *quota < f64::from(processors()))
+pub fn limits() -> Limits {
+    let affinity = f64::from(processors());
+    let quota = quota().filter(|quota| *quota < affinity);
+    Limits { cores: quota.unwrap_or(affinity), quota, memory_bytes: memory() }
 }
 
 /// How many processors the kernel lets it run on. The masks in `/proc/self/status` also hold those that the machine does not have, but may get.
@@ -89,7 +94,7 @@ fn quota_v1(quota: &str, period: &str) -> Option<f64> {
 }
 
 /// The memory that this process may have: nine tenths of its groups' limit, or of the machine's.
-pub fn memory() -> u64 {
+fn memory() -> u64 {
     let limit = |folder: PathBuf, name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
     let unified = folders("").into_iter().filter_map(|folder| limit(folder, "memory.max"));
     let legacy = folders("memory").into_iter().filter_map(|folder| limit(folder, "memory.limit_in_bytes"));
@@ -159,13 +164,14 @@ mod tests {
         set.set((0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap());
         // Of this thread alone, which is all that is looked at here.
         rustix::thread::sched_setaffinity(None, &set).unwrap();
-        assert!(processors() == 1 && cores() <= 1.0, "{} {}", processors(), cores());
+        assert!(processors() == 1 && limits().cores <= 1.0, "{} {:?}", processors(), limits());
     }
 
     #[test]
     fn this_process_is_known_to_itself() {
         assert!(usage_of(std::process::id()).is_some_and(|usage| usage.resident_bytes > 0));
         assert!((1..=online()).contains(&processors()), "{} of {}", processors(), online());
-        assert!((0.01..=4096.0).contains(&cores()) && memory() > 1 << 20, "{} {}", cores(), memory());
+        let limits = limits();
+        assert!((0.01..=4096.0).contains(&limits.cores) && limits.memory_bytes > 1 << 20, "{limits:?}");
     }
 }

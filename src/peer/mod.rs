@@ -11,6 +11,7 @@
 //! dropped and counted, and ends nothing but itself. The last output is [`Event::Closed`], with a
 //! reason that says what to do about it.
 
+mod accounts;
 mod backlog;
 mod channel;
 mod doubt;
@@ -42,6 +43,7 @@ mod upstream;
 
 use crate::ids::Source;
 use crate::media::{AudioOut, VideoOut};
+use accounts::Accounts;
 use backlog::Backlog;
 use fill::Fill;
 use link::Link;
@@ -73,6 +75,7 @@ pub struct Peer {
     channel: channel::Channel,
     meter: Meter,
     backlog: Backlog,
+    accounts: Accounts,
     redundancy: Redundancy,
     path: Path,
     sequence: Sequence,
@@ -86,6 +89,8 @@ pub struct Peer {
     closing: Option<CloseReason>,
     closed: bool,
     drained: bool,
+    /// When something came last.
+    heard: Option<Instant>,
 }
 
 /// What became of a datagram.
@@ -124,6 +129,7 @@ impl Peer {
             channel: channel::Channel::default(),
             meter: Meter::default(),
             backlog: Backlog::default(),
+            accounts: Accounts::default(),
             redundancy: Redundancy::default(),
             path: Path::default(),
             sequence: Sequence::default(),
@@ -134,6 +140,7 @@ impl Peer {
             closing: None,
             closed: false,
             drained: true,
+            heard: None,
         };
         peer.outputs.push_back(Output::Event(Event::Negotiated(peer.session.negotiated.clone())));
         peer.settle(now);
@@ -209,6 +216,15 @@ impl Peer {
 
     /// One packet from the network. Any bytes are allowed.
     pub fn handle_datagram(&mut self, datagram: &Datagram<'_>, now: Instant) -> Handled {
+        let handled = self.take_datagram(datagram, now);
+        if !matches!(handled, Handled::Refused(_)) {
+            self.settle(now);
+        }
+        handled
+    }
+
+    /// One of several packets that were there at the same moment: what comes of them is known after [`Peer::settle`].
+    pub fn take_datagram(&mut self, datagram: &Datagram<'_>, now: Instant) -> Handled {
         if self.closed {
             return Handled::Refused("closed");
         }
@@ -218,7 +234,7 @@ impl Peer {
             return Handled::Refused("malformed");
         };
         let authenticated = kind == stun::Kind::Stun && self.session.authenticates(datagram.contents);
-        let input = Input::Receive(now, receive);
+        let input = Input::Receive(self.moment(now), receive);
         if !self.rtc.accepts(&input) || (kind == stun::Kind::Stun && !authenticated) {
             return Handled::Refused(if kind == stun::Kind::Dtls { "dtls_unvalidated" } else { "not_accepted" });
         }
@@ -230,11 +246,32 @@ impl Peer {
         if self.config.ice_lite {
             self.path.heard(datagram, now);
         }
-        self.touch();
+        if accounts::is_account(datagram.contents) {
+            if self.can_wait() && self.accounts.wait(datagram, now) {
+                return Handled::Accepted;
+            }
+            self.take_account();
+        }
+        self.drained = false;
+        self.heard = Some(now);
         let result = self.rtc.handle_input(input);
         self.note(result, now);
-        self.settle(now);
         if authenticated { Handled::Authenticated } else { Handled::Accepted }
+    }
+
+    /// When a packet is said to have come. With the first of a moment the stack does all that it does with time; for the others it need not do so again,
+    /// and does not where time does not go on.
+    fn moment(&self, now: Instant) -> Instant {
+        let again = self.heard == Some(now);
+        now.checked_sub(Duration::from_nanos(1)).filter(|_| again).unwrap_or(now)
+    }
+
+    /// Hands the stack the account that waits, if there is one.
+    fn take_account(&mut self) {
+        let Some((account, arrived)) = self.accounts.take() else { return };
+        let receive = Receive::new(protocol(account.transport), account.source, account.destination, account.contents);
+        let result = receive.map(|receive| self.rtc.handle_input(Input::Receive(arrived, receive)));
+        self.note(result.unwrap_or(Ok(())), arrived);
     }
 
     /// Time has come, at or after what [`Output::Timeout`] said.
@@ -251,6 +288,7 @@ impl Peer {
         }
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result, now);
+        self.take_account();
         self.settle(now);
         // After what the stack had to say.
         let news = self.meter.handle_timeout(now);
@@ -262,8 +300,8 @@ impl Peer {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        let own = [self.link.deadline(), self.tracks.deadline(), self.fill.deadline(), self.meter.deadline()].into_iter().flatten();
-        Output::Timeout(own.fold(self.timeout, Instant::min))
+        let own = [self.link.deadline(), self.tracks.deadline(), self.fill.deadline(), self.meter.deadline(), self.accounts.deadline()];
+        Output::Timeout(own.into_iter().flatten().fold(self.timeout, Instant::min))
     }
 
     /// Sends one picture of the composite, cut into `packets`, with this RTP time. Anything but [`Sent::Sent`]: it was left out.
@@ -346,6 +384,7 @@ impl Peer {
         // What was written waits for this call: to be asked for it first would cost as much as to send it.
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result, now);
+        self.take_account();
         self.settle(now);
         sent
     }
@@ -400,6 +439,7 @@ impl Peer {
         self.rtc.disconnect();
         self.closed = true;
         self.fill = Fill::default();
+        self.accounts = Accounts::default();
         self.meter.end();
         self.timeout = now + Duration::from_secs(86_400);
         self.link.end();

@@ -17,7 +17,7 @@ const PACER_STEP: Duration = Duration::from_micros(1);
 const SOON: Duration = Duration::from_micros(500);
 /// Where less goes than 50 kb/s, the stack fills up with the smallest of packets, 60 per second: more than what a voice takes. It is called for that,
 /// and for accounts of a link on which nothing waits, no sooner than after this; what else it waits for in the meantime can be so late.
-const QUIET: Duration = Duration::from_millis(100);
+const QUIET: Duration = Duration::from_millis(250);
 /// And no later than after this where media come from the other side, whose losses and arrivals are to be told.
 const QUIET_BESIDE: Duration = Duration::from_millis(20);
 /// A timeout that is still due after that comes back no sooner.
@@ -25,7 +25,7 @@ const SPIN_BRAKE: Duration = Duration::from_millis(1);
 
 impl Peer {
     /// Brings the stack to rest: drain, do what events asked for, serve timeouts that are due, until nothing is left.
-    pub(super) fn settle(&mut self, now: Instant) {
+    pub fn settle(&mut self, now: Instant) {
         if self.closed {
             return;
         }
@@ -83,6 +83,9 @@ impl Peer {
                 Ok(str0m::Output::Transmit(transmit)) => {
                     let paced = stun::kind(&transmit.contents) == Some(stun::Kind::Rtp);
                     self.transmit(transmit, now);
+                    if paced {
+                        self.accounts.sent();
+                    }
                     if paced && packets < MAX_PACKETS {
                         packets += 1;
                         // It would say so with its next timeout: half of the cost of a packet.
@@ -101,7 +104,7 @@ impl Peer {
     /// When the stack that wants to be called `at` a time is.
     fn sparingly(&mut self, at: Instant, now: Instant) -> Instant {
         let can_wait = match self.rtc.last_timeout_reason() {
-            _ if self.fill.fills() || self.meter.doubts() => false,
+            _ if !self.can_wait() => false,
             Reason::Pacer(PacerReason::Padding) => true,
             Reason::Pacer(PacerReason::Handle) | Reason::BweDelayControl => !self.waits(),
             _ => false,
@@ -111,6 +114,11 @@ impl Peer {
             true => at.max(now + QUIET),
             false => at,
         }
+    }
+
+    /// Whether nothing is being found out about the link.
+    pub(super) fn can_wait(&self) -> bool {
+        !self.fill.fills() && !self.meter.doubts()
     }
 
     /// Whether something waits in the stack until it may be sent.

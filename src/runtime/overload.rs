@@ -1,7 +1,7 @@
 //! Looks at the load four times a second, tells rooms and the API what comes of it, and says so.
 
 use super::clock;
-use crate::overload::host::Usage;
+use crate::overload::host::{Limits, Usage};
 use crate::overload::{Guard, Load, Monitor, PERIOD, Punctuality, Settings, Status, Step, Ticks, host};
 use crate::pipeline::pool::Pool;
 use crate::{ledger, process};
@@ -17,6 +17,8 @@ const REMEDY: &str =
 /// How much of a quota is used at most, and how much of it pictures get at least.
 const OF_QUOTA: f64 = 0.95;
 const LEAST_OF_QUOTA: f64 = 0.1;
+/// What the process may use is in a dozen files, and seldom changes.
+const LIMITS_AGE: Duration = Duration::from_secs(1);
 
 /// The thread ends when this is dropped.
 pub struct Watchman {
@@ -29,7 +31,7 @@ pub struct Watchman {
 /// The system has no thread left.
 pub fn start(settings: Settings, monitor: Monitor, sounds: Arc<Punctuality>, pool: Pool) -> io::Result<Watchman> {
     let (sender, end) = crossbeam_channel::bounded(0);
-    let gauge = Gauge { settings, sounds, before: None, others: 0.0 };
+    let gauge = Gauge { settings, sounds, limits: (clock::now(), host::limits()), before: None, others: 0.0 };
     std::thread::Builder::new().name("watchman".into()).spawn(move || run(gauge, &monitor, &pool, &end))?;
     Ok(Watchman { _end: sender })
 }
@@ -41,7 +43,7 @@ fn run(mut gauge: Gauge, monitor: &Monitor, pool: &Pool, end: &Receiver<()>) {
         let now = clock::now();
         let pictures = monitor.look(now.saturating_duration_since(std::mem::replace(&mut before, now)), now);
         let load = gauge.read(pictures, now);
-        pool.allow(allowance(&load, host::limit(), gauge.others, gauge.settings.up_cpu));
+        pool.allow(allowance(&load, gauge.limits.1.quota, gauge.others, gauge.settings.up_cpu));
         let status = guard.handle(load, now);
         tell(&monitor.set(status), &status);
     }
@@ -51,6 +53,8 @@ fn run(mut gauge: Gauge, monitor: &Monitor, pool: &Pool, end: &Receiver<()>) {
 struct Gauge {
     settings: Settings,
     sounds: Arc<Punctuality>,
+    /// When they were read, and what they were.
+    limits: (Instant, Limits),
     /// When it was read, and the processor time used until then: all of it, and for pictures.
     before: Option<(Instant, Duration, Duration)>,
     /// What all else than pictures took, in processors.
@@ -60,7 +64,10 @@ struct Gauge {
 impl Gauge {
     /// What the load has been since it was read before. Where the system does not say, ticks alone count.
     fn read(&mut self, pictures: Ticks, now: Instant) -> Load {
-        let (usage, cores) = (host::usage_of(std::process::id()), host::cores());
+        if now >= self.limits.0 + LIMITS_AGE {
+            self.limits = (now, host::limits());
+        }
+        let (usage, Limits { cores, memory_bytes, .. }) = (host::usage_of(std::process::id()), self.limits.1);
         let used = usage.map(|usage| (now, usage.cpu + children(&usage), ledger::pictures()));
         let before = std::mem::replace(&mut self.before, used);
         let took = |of: fn(&(Instant, Duration, Duration)) -> Duration| {
@@ -75,7 +82,7 @@ impl Gauge {
             pictures,
             sounds: self.sounds.take(),
             memory_bytes: usage.map_or(0, |usage| usage.resident_bytes),
-            memory_limit_bytes: self.settings.memory_bytes.unwrap_or_else(host::memory),
+            memory_limit_bytes: self.settings.memory_bytes.unwrap_or(memory_bytes),
         }
     }
 }

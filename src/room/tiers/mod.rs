@@ -57,6 +57,9 @@ const LOOK: Duration = Duration::from_millis(1_500);
 const PAUSE: Duration = Duration::from_millis(1_000);
 /// The pause where a probe of a few packets holds the sound up.
 const LONG_PAUSE: Duration = Duration::from_secs(3);
+/// Pictures that take less than this stand still; the pause then, in which nothing is gained by a better rung: each look costs the link a second of padding.
+const STILL_BPS: u32 = 20_000;
+const STILL_PAUSE: Duration = Duration::from_secs(20);
 /// No more than so many times of what such a link is thought to carry is probed for.
 const THIN_AIM: u32 = 3;
 /// A step up that is taken back within this time was one too many.
@@ -122,8 +125,9 @@ pub struct Tier {
     proven: u32,
     /// The share of a rung's bits that pictures took of late; `None`: nothing is known of them.
     load: Option<f32>,
-    /// What the last report was about.
+    /// What the last report was about, and whether pictures stood still.
     reported: Option<Rung>,
+    still: bool,
     /// There is an estimator.
     heard: bool,
     /// The first estimate since more was sent than before, and until when it is taken for a guess.
@@ -204,6 +208,9 @@ impl Tier {
         if self.reported.replace(rung) != Some(rung) {
             // It is about the rung before as well.
             return;
+        }
+        if std::mem::replace(&mut self.still, bps < STILL_BPS) && !self.still {
+            self.rests = None;
         }
         let load = bps as f32 / (rung.needs_bps - SOUND_BPS) as f32;
         self.load = Some(load.max(self.load.unwrap_or(1.0) * REMEMBERED).min(1.0));
@@ -478,7 +485,8 @@ impl Tier {
             Some(until) if now < until => {}
             Some(_) => {
                 let thin = self.rung().is_some_and(|rung| rung.pace >= Pace::Still);
-                (self.looking, self.rests) = (None, Some(now + if thin { LONG_PAUSE } else { PAUSE }));
+                let pause = if thin { LONG_PAUSE } else { PAUSE };
+                (self.looking, self.rests) = (None, Some(now + if self.still { STILL_PAUSE } else { pause }));
             }
             None if self.rests.is_none_or(|until| now >= until) => (self.looking, self.rests) = (Some(now + LOOK), None),
             None => {}

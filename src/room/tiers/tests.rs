@@ -335,6 +335,25 @@ fn a_better_rung_is_taken_where_pictures_take_little_and_one_that_takes_more_tha
 }
 
 #[test]
+fn while_pictures_stand_still_a_link_is_seldom_filled_and_at_once_when_they_move_again() {
+    let mut story = Story::new();
+    story.link(600_000, 5_000);
+    let mut looks = |bps: u32, seconds: u32| {
+        let mut looks = 0;
+        for _ in 0..seconds * 10 {
+            let before = story.tier.looking.is_some();
+            story.tier.pictures(bps, false, story.now);
+            story.link(600_000, 100);
+            looks += u32::from(story.tier.looking.is_some() && !before);
+        }
+        looks
+    };
+    let (moving, still) = (looks(400_000, 40), looks(1_000, 40));
+    assert!(moving >= 12 && still <= 3, "{moving}, {still}");
+    assert!(looks(400_000, 1) == 1 || story.tier.looking.is_some(), "at once");
+}
+
+#[test]
 fn where_packets_wait_a_rung_needs_all_of_its_bits_again_and_a_screen_always_does() {
     let mut story = Story::new();
     pictures(&mut story, 0.2, 4_000_000, 15);
