@@ -234,7 +234,7 @@ impl Peer {
             return Handled::Refused("malformed");
         };
         let authenticated = kind == stun::Kind::Stun && self.session.authenticates(datagram.contents);
-        let input = Input::Receive(self.moment(now), receive);
+        let input = Input::Receive(self.moment(datagram.contents, now), receive);
         if !self.rtc.accepts(&input) || (kind == stun::Kind::Stun && !authenticated) {
             return Handled::Refused(if kind == stun::Kind::Dtls { "dtls_unvalidated" } else { "not_accepted" });
         }
@@ -259,10 +259,10 @@ impl Peer {
         if authenticated { Handled::Authenticated } else { Handled::Accepted }
     }
 
-    /// When a packet is said to have come. With the first of a moment the stack does all that it does with time; for the others it need not do so again,
-    /// and does not where time does not go on.
-    fn moment(&self, now: Instant) -> Instant {
-        let again = self.heard == Some(now);
+    /// When a packet is said to have come. With the first of a moment the stack does all that it does with time; for media that come with it, it need not do so
+    /// again, and does not where time does not go on. What RTCP asks for is done then.
+    fn moment(&self, contents: &[u8], now: Instant) -> Instant {
+        let again = self.heard == Some(now) && stun::is_media(contents);
         now.checked_sub(Duration::from_nanos(1)).filter(|_| again).unwrap_or(now)
     }
 

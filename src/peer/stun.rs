@@ -29,6 +29,11 @@ pub fn kind(datagram: &[u8]) -> Option<Kind> {
     }
 }
 
+/// Whether it is RTP, and not RTCP (RFC 5761 §4).
+pub fn is_media(datagram: &[u8]) -> bool {
+    kind(datagram) == Some(Kind::Rtp) && !(64..96).contains(&(datagram[1] & 0x7f))
+}
+
 /// The method Binding in its three classes that matter; indications and other methods are not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {

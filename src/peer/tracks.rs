@@ -4,6 +4,7 @@ use super::keyframes::Requests;
 use super::lips::Lips;
 use super::session::Session;
 use super::simulcast::{Selector, Verdict};
+use super::stun;
 use super::upstream::{self, Shown, Upstream};
 use crate::ids::Source;
 use crate::media::{AudioIn, Orientation, VideoIn};
@@ -124,11 +125,7 @@ impl Tracks {
 
     /// Whether an RTP or RTCP packet of this SSRC may reach the stack, which keeps state for every one.
     pub fn admit(&mut self, packet: &[u8], now: Instant) -> bool {
-        let (Some(second), Some(ssrc)) = (packet.get(1), packet.get(8..12)) else { return true };
-        // RTCP, RFC 5761 §4.
-        if (64..96).contains(&(second & 0x7f)) {
-            return true;
-        }
+        let Some(ssrc) = packet.get(8..12).filter(|_| stun::is_media(packet)) else { return true };
         let ssrc = u32::from_be_bytes([ssrc[0], ssrc[1], ssrc[2], ssrc[3]]);
         if let Some(entry) = self.ssrcs.iter_mut().find(|(known, _)| *known == ssrc) {
             entry.1 = now;
