@@ -352,9 +352,8 @@ impl World {
                 guest.peer.handle_timeout(now);
             }
         });
-        if self.hub_timeout.is_some_and(|at| at <= now) {
-            self.hub.handle_timeout(now);
-        }
+        // As the driver does, whatever was there.
+        self.hub.handle_timeout(now);
         if self.conference.poll_timeout().is_some_and(|at| at <= now) {
             self.conference.handle_timeout(now, SystemTime::UNIX_EPOCH + self.at());
         }
