@@ -102,17 +102,13 @@ def target(profile: str = "debug") -> Path:
 def tests_step(install: list[str]) -> Step:
     # Charts of impaired links are kept.
     environment = {"MIXDOWN_ARTIFACTS": str(ROOT / "artifacts"), "MIXDOWN_TEST_COMPLETE": "1"}
-    doc = cargo("test", "--locked", "--workspace", "--doc", "-q")
     if shutil.which("cargo-nextest"):
         run = cargo("nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--status-level", "slow", "--final-status-level", "fail")
-        return Step("tests", [install, run, doc], lambda text: sum_of(count_nextest(text), count_cargo_test(text)), timeout_s=2700, environment=environment)
-    run = cargo("test", "--locked", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "-q")
-    return Step("tests", [install, run, doc], count_cargo_test, timeout_s=2700, environment=environment)
-
-
-def sum_of(*counts: Count | None) -> Count | None:
-    known = [count for count in counts if count]
-    return sum(known, Count()) if known else None
+        # Beside those that run in real time, as many as there are processors, one that does not (.config/nextest.toml).
+        run += ["--test-threads", str((os.cpu_count() or 1) + 1)]
+        return Step("tests", [install, run], count_nextest, timeout_s=2700, environment=environment)
+    run = cargo("test", "--locked", "--workspace", "--no-fail-fast", "-q")
+    return Step("tests", [install, run], count_cargo_test, timeout_s=2700, environment=environment)
 
 
 def steps() -> list[Step]:
