@@ -2,7 +2,7 @@
 //!
 //! [`Playout::insert`] whenever a packet comes, then every 20 ms either [`Playout::render`] or, where nobody wants to
 //! hear it, [`Playout::skip`]. Follows the sender's clock and the jitter buffer's target by playing up to 0.1 % faster
-//! or slower; where the target has moved further, by taking out or putting in whole periods of the voice's pitch and by
+//! or slower until they are met, and then as it is until they are 2 ms off; where the target has moved further, by taking out or putting in whole periods of the voice's pitch and by
 //! leaving out or doubling quiet packets.
 //! Where two pieces of sound do not belong together the step between them is smoothed, so that nothing clicks.
 //! Allocates nothing once its buffers have grown to the sender's packet size.
@@ -386,8 +386,8 @@ impl Playout {
 
 /// How much faster than the room's clock to play where the wait is not at its target.
 pub(super) fn drift_rate(wait: i64, target: i64) -> f64 {
-    let surplus = (wait - target) as f64;
-    (surplus.abs() / TOLERANCE as f64 * DRIFT_RATE).clamp(LEAST_RATE, DRIFT_RATE).copysign(surplus)
+    let surplus = wait - target;
+    (surplus.abs() as f64 / TOLERANCE as f64 * DRIFT_RATE).clamp(LEAST_RATE, DRIFT_RATE) * surplus.signum() as f64
 }
 
 fn samples(time: Duration) -> i64 {

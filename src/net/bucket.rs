@@ -11,6 +11,21 @@ pub struct Rate {
     pub burst: f32,
 }
 
+/// Datagrams per second before anything is computed for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Per address of strangers, sources that no peer has proved yet: room for an office that joins at once.
+    pub stranger: Rate,
+    /// Per peer: several times what camera, screen and sound need together.
+    pub peer: Rate,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { stranger: Rate { per_second: 1_000.0, burst: 2_000.0 }, peer: Rate { per_second: 6_000.0, burst: 6_000.0 } }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Bucket {
     tokens: f32,

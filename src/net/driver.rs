@@ -4,7 +4,8 @@
 //! datagram to the hub that it is for, over bounded channels; what does not fit is dropped and counted. Hubs send by themselves.
 
 use super::addresses::{self, Wishes};
-use super::hub::{Hub, Limits, Output, Route};
+use super::bucket::Limits;
+use super::hub::{Hub, Output, Route};
 use super::route::{Router, Target};
 use super::tcp::{self, Frame, Writer};
 use super::threads::Thread;

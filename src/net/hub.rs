@@ -7,7 +7,7 @@
 //!
 //! Flow: `Datagram → Table → Peer → Inlet | Observer`, `Command::Video → feeds → Peer → Transmit`.
 
-use super::bucket::{Bucket, Rate, Strangers};
+use super::bucket::{Bucket, Limits, Strangers};
 use super::table::{Key, Proof, Table};
 use super::{Command, Observer, Recipients, Reply, SessionError};
 use crate::ids::{ParticipantId, RenditionId};
@@ -31,21 +31,6 @@ const PROBING: Duration = Duration::from_millis(2);
 
 /// Longest datagram that is looked at.
 pub const MAX_DATAGRAM: usize = 2_048;
-
-/// Datagrams per second before anything is computed for them.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Per address of strangers, sources that no peer has proved yet: room for an office that joins at once.
-    pub stranger: Rate,
-    /// Per peer: several times what camera, screen and sound need together.
-    pub peer: Rate,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { stranger: Rate { per_second: 1_000.0, burst: 2_000.0 }, peer: Rate { per_second: 6_000.0, burst: 6_000.0 } }
-    }
-}
 
 #[derive(Debug)]
 pub enum Output {
@@ -145,8 +130,9 @@ impl Hub {
         let handled = self.step(key, now, |slot| slot.peer.take_datagram(datagram, now));
         if !matches!(handled, Some(Handled::Refused(_))) {
             self.taking.0 = Some(now);
-            self.taking.1.push(key);
-            self.taking.1.dedup();
+            if self.taking.1.last() != Some(&key) {
+                self.taking.1.push(key);
+            }
         }
         match handled {
             Some(Handled::Authenticated) => {
@@ -166,6 +152,8 @@ impl Hub {
     fn settle(&mut self) {
         let Some(now) = self.taking.0.take() else { return };
         let mut peers = std::mem::take(&mut self.taking.1);
+        peers.sort_unstable();
+        peers.dedup();
         for key in peers.drain(..) {
             self.step(key, now, |slot| slot.peer.settle(now));
         }

@@ -23,9 +23,9 @@ use crate::pipeline::{Inlet, Outlet};
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use bucket::Rate;
+pub use bucket::{Limits, Rate};
 pub use driver::{Config, PORTS, Running, start};
-pub use hub::{Hub, Limits};
+pub use hub::Hub;
 
 /// Called once with the result. Runs on the hub's task: must not block.
 pub type Reply<T> = Box<dyn FnOnce(T) + Send>;

@@ -1,6 +1,6 @@
 //! What the kernel says: what this process has used, and what it may use.
 //!
-//! A container has less than the machine: affinity and quotas (cgroup v1 and v2) count, and are read anew each time, for they are changed
+//! A container has less than the machine: affinity and quotas (cgroup v1 and v2) count, and are read anew every second, for they are changed
 //! while the process runs.
 
 use std::fs;

@@ -2,14 +2,14 @@
 //!
 //! Where less goes than 50 kb/s the stack adds padding whenever it is called while nothing waits to be sent, and the receiver answers each padding with
 //! an account, for which the stack is called: in a quiet room most of what the network costs, on both sides. After a packet of sound there is nothing to
-//! add. An account of many packets, those of pictures or of a probe, is taken at once. Pure.
+//! add. An account of many packets, those of pictures or of a probe, is taken at once, and so is one that finds another waiting. Pure.
 
 use super::types::{Datagram, Transport};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// An account that came after no more packets than this tells of sound and padding alone.
-const FEW: u32 = 8;
+/// An account of no more bytes, encrypted, tells of a dozen packets at most: of sound and padding.
+const SHORT: usize = 56;
 /// Where nothing is sent an account waits no longer than this.
 const LONGEST: Duration = Duration::from_millis(250);
 /// First two bytes, but for the padding bit: version 2, format 15; RTPFB (RFC 4585 §6.1).
@@ -20,8 +20,6 @@ const PADDED: u8 = 0x20;
 pub struct Accounts {
     waiting: Option<Waiting>,
     contents: Vec<u8>,
-    /// Packets sent since the account before.
-    sent: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,15 +35,9 @@ pub fn is_account(contents: &[u8]) -> bool {
 }
 
 impl Accounts {
-    /// A packet has been sent.
-    pub fn sent(&mut self) {
-        self.sent = self.sent.saturating_add(1);
-    }
-
     /// True: the account waits from now on, for [`Accounts::take`]. False: it is to be taken now, after the one that waits.
     pub fn wait(&mut self, account: &Datagram<'_>, now: Instant) -> bool {
-        let few = std::mem::take(&mut self.sent) <= FEW;
-        if !few || self.waiting.is_some() {
+        if account.contents.len() > SHORT || self.waiting.is_some() {
             return false;
         }
         let Datagram { transport, source, destination, contents } = *account;
@@ -70,26 +62,28 @@ impl Accounts {
 mod tests {
     use super::*;
 
-    const ACCOUNT: [u8; 4] = [0x8f, 205, 0, 4];
+    const ACCOUNT: [u8; SHORT + 1] = {
+        let mut bytes = [0; SHORT + 1];
+        (bytes[0], bytes[1]) = FORMAT;
+        bytes
+    };
 
-    fn account() -> Datagram<'static> {
+    fn account(length: usize) -> Datagram<'static> {
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
-        Datagram { transport: Transport::Udp, source: address, destination: address, contents: &ACCOUNT }
+        Datagram { transport: Transport::Udp, source: address, destination: address, contents: &ACCOUNT[..length] }
     }
 
     #[test]
-    fn an_account_of_few_packets_waits_and_one_of_many_or_a_second_one_does_not() {
+    fn a_short_account_waits_and_neither_a_long_one_nor_a_second_one_does() {
         let now = crate::runtime::clock::now();
         let mut accounts = Accounts::default();
-        (0..FEW).for_each(|_| accounts.sent());
-        assert!(accounts.wait(&account(), now) && accounts.deadline() == Some(now + LONGEST));
-        assert!(!accounts.wait(&account(), now), "one waits already");
+        assert!(!accounts.wait(&account(SHORT + 1), now) && accounts.deadline().is_none(), "a picture's");
+        assert!(accounts.wait(&account(44), now) && accounts.deadline() == Some(now + LONGEST));
+        assert!(!accounts.wait(&account(SHORT), now), "one waits already");
         let (taken, arrived) = accounts.take().unwrap();
-        assert_eq!((taken.contents, arrived), (&ACCOUNT[..], now));
+        assert_eq!((taken.contents, arrived), (&ACCOUNT[..44], now));
         assert!(accounts.take().is_none() && accounts.deadline().is_none());
-        (0..=FEW).for_each(|_| accounts.sent());
-        assert!(!accounts.wait(&account(), now), "a picture's");
-        assert!(accounts.wait(&account(), now), "the next one tells of nothing new");
+        assert!(accounts.wait(&account(SHORT), now));
     }
 
     #[test]

@@ -256,6 +256,10 @@ impl Peer {
         self.heard = Some(now);
         let result = self.rtc.handle_input(input);
         self.note(result, now);
+        if kind == stun::Kind::Dtls {
+            // The handshake's queue is short, and keys for the media behind it come of it.
+            self.settle(now);
+        }
         if authenticated { Handled::Authenticated } else { Handled::Accepted }
     }
 
@@ -286,9 +290,9 @@ impl Peer {
         if let Some(bps) = self.meter.asks(now) {
             self.rtc.bwe().reset(Bitrate::bps(u64::from(bps)));
         }
+        self.take_account();
         let result = self.rtc.handle_input(Input::Timeout(now));
         self.note(result, now);
-        self.take_account();
         self.settle(now);
         // After what the stack had to say.
         let news = self.meter.handle_timeout(now);

@@ -83,9 +83,6 @@ impl Peer {
                 Ok(str0m::Output::Transmit(transmit)) => {
                     let paced = stun::kind(&transmit.contents) == Some(stun::Kind::Rtp);
                     self.transmit(transmit, now);
-                    if paced {
-                        self.accounts.sent();
-                    }
                     if paced && packets < MAX_PACKETS {
                         packets += 1;
                         // It would say so with its next timeout: half of the cost of a packet.

@@ -56,6 +56,59 @@ fn pictures_and_sound_pass_both_ways_in_both_codecs() {
     }
 }
 
+#[test]
+fn what_arrives_at_one_moment_from_several_is_whole_and_in_order() {
+    let mut world = World::new(31);
+    let people = [world.joined(Kind::Participant, Config::default()), world.joined(Kind::Participant, Config::default())];
+    for n in 0..30 {
+        for person in people {
+            world.shoot(person, n, n == 0);
+            let packet = Packet { source: Source::Microphone, data: vec![n as u8; 60].into(), rtp_time: n * 960, level_dbov: Some(-30) };
+            let now = world.now;
+            world.clients[person].peer.send_audio(now, &packet).unwrap();
+        }
+        let sent = people.map(|person| world.outgoing(person));
+        assert!(sent.iter().all(|datagrams| datagrams.len() >= 2), "a picture and a sound");
+        for at in 0..sent.iter().map(Vec::len).max().unwrap() {
+            for (person, datagrams) in people.into_iter().zip(&sent) {
+                let source = world.clients[person].address;
+                datagrams.get(at).into_iter().for_each(|datagram| world.arrive(source, datagram));
+            }
+        }
+        world.run(33);
+    }
+    for person in people {
+        world.seen(person, |seen| {
+            assert_eq!(seen.video.iter().map(|picture| number(&picture.data)).collect::<Vec<_>>(), (0..30).collect::<Vec<_>>());
+            assert!(seen.video.iter().all(|picture| picture.contiguous));
+            assert_eq!(seen.audio.iter().map(|packet| packet.data[0]).collect::<Vec<_>>(), (0..30).collect::<Vec<_>>());
+        });
+    }
+}
+
+/// The stack's padding and the receiver's accounts of it would call for each other eighteen times a second.
+#[test]
+fn who_hears_silence_is_sent_hardly_any_padding() {
+    let mut world = World::new(32);
+    let ann = world.joined(Kind::Viewer, Config::default());
+    world.feed(ann, Some(RENDITION));
+    let address = world.clients[ann].address;
+    let mut packets = 0;
+    for n in 0..75 {
+        // As Opus has it where nobody speaks, and a still now and then.
+        world.mix(AudioCodec::Opus, n * 20, &[ann]);
+        if n % 3 == 0 {
+            world.compose(RENDITION, VideoCodec::H264, n, n == 0);
+        }
+        let before = world.sent.len();
+        world.run(400);
+        let media = |(to, first): &&(std::net::SocketAddr, u8)| *to == address && (128..192).contains(first);
+        packets += if n >= 25 { world.sent[before..].iter().filter(media).count() } else { 0 };
+    }
+    println!("{packets} packets in twenty seconds");
+    assert!(packets < 20 * 14, "{packets} packets in twenty seconds");
+}
+
 /// What refers to a keyframe that was refused must not be decoded: it would look right, and be wrong.
 #[test]
 fn a_picture_after_a_keyframe_that_was_refused_follows_nothing() {

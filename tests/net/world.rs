@@ -252,10 +252,20 @@ impl World {
 
     /// Lets a datagram of anybody's arrive at the server now.
     pub fn inject(&mut self, source: SocketAddr, contents: &[u8]) {
+        self.arrive(source, contents);
+        self.flush();
+    }
+
+    /// The same, and others may arrive at this moment.
+    pub fn arrive(&mut self, source: SocketAddr, contents: &[u8]) {
         let begun = clock::now();
         self.hub.handle_datagram(self.now, &Datagram { transport: Transport::Udp, source, destination: server(), contents });
         self.spent += clock::now() - begun;
-        self.flush();
+    }
+
+    /// What a client sends now, taken off the network.
+    pub fn outgoing(&mut self, index: usize) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| self.clients[index].take()).map(|transmit| transmit.contents).collect()
     }
 
     /// Kills a client: it sends nothing more and takes nothing.
@@ -304,10 +314,13 @@ impl World {
     }
 
     fn step(&mut self) {
-        if let Some(flight) = self.flights.peek().is_some_and(|flight| flight.at.0 <= self.now).then(|| self.flights.pop()).flatten() {
-            return self.land(flight);
+        let mut landed = false;
+        while let Some(flight) = self.flights.peek().is_some_and(|flight| flight.at.0 <= self.now).then(|| self.flights.pop()).flatten() {
+            self.land(flight);
+            landed = true;
         }
-        if self.deadline.is_some_and(|at| at <= self.now) {
+        // As the driver does when it has taken all that was there.
+        if landed || self.deadline.is_some_and(|at| at <= self.now) {
             let begun = clock::now();
             self.hub.handle_timeout(self.now);
             self.spent += clock::now() - begun;
@@ -327,7 +340,7 @@ impl World {
             if let Some(record) = &mut self.record {
                 record.push((source, contents.clone()));
             }
-            return self.inject(source, &contents);
+            return self.arrive(source, &contents);
         }
         let now = self.now;
         if let Some(client) = self.clients.iter_mut().find(|client| client.address == destination && !client.gone) {
@@ -426,7 +439,6 @@ impl World {
         let data = picture(codec, n, keyframe, 640, 360, 3_000);
         let picture = client::Picture { source: Source::Camera, rid: None, data, rtp_time: n * 3_000, orientation: Orientation::default() };
         client.send_video(now, &picture).unwrap();
-        self.flush();
     }
 }
 

@@ -139,7 +139,7 @@ impl World {
             start,
             guests: Vec::new(),
             network: Network::new(options.seed),
-            hub: hub::Hub::new(hub::Limits::default()),
+            hub: hub::Hub::new(net::Limits::default()),
             hub_timeout: None,
             conference,
             events: event_receiver,

@@ -204,12 +204,16 @@ impl Tier {
     /// The pictures of the present rung took `bps`, keyframes aside. What a shared screen takes says nothing of what it takes next.
     pub fn pictures(&mut self, bps: u32, alone: bool, now: Instant) {
         let moves = |rung: &Rung| matches!(rung.pace, Pace::Whole | Pace::Halved) && !rung.screen;
-        let Some(rung) = self.rung().filter(moves).filter(|_| !self.wishes.hidden) else { return };
+        let Some(rung) = self.rung().filter(moves).filter(|_| !self.wishes.hidden) else {
+            self.still = false;
+            return;
+        };
         if self.reported.replace(rung) != Some(rung) {
             // It is about the rung before as well.
             return;
         }
-        if std::mem::replace(&mut self.still, bps < STILL_BPS) && !self.still {
+        let moves_again = std::mem::replace(&mut self.still, bps < STILL_BPS) && !self.still;
+        if moves_again && self.fell.is_none_or(|until| now >= until) {
             self.rests = None;
         }
         let load = bps as f32 / (rung.needs_bps - SOUND_BPS) as f32;
