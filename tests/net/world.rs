@@ -325,6 +325,9 @@ impl World {
             self.hub.handle_timeout(self.now);
             self.spent += clock::now() - begun;
         }
+        if landed {
+            return self.flush();
+        }
         for client in self.clients.iter_mut().filter(|client| !client.gone) {
             if let client::Output::Timeout(at) = client.peer.poll_output()
                 && at <= self.now
