@@ -2,7 +2,8 @@
 //!
 //! Where less goes than 50 kb/s the stack adds padding whenever it is called while nothing waits to be sent, and the receiver answers each padding with
 //! an account, for which the stack is called: in a quiet room most of what the network costs, on both sides. After a packet of sound there is nothing to
-//! add. An account of many packets, those of pictures or of a probe, is taken at once, and so is one that finds another waiting. Pure.
+//! add. An account of many packets, those of pictures or of a probe, is taken at once, and so is one that finds another waiting, and all on thin
+//! links. Pure.
 
 use super::types::{Datagram, Transport};
 use std::net::SocketAddr;

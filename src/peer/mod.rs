@@ -247,7 +247,7 @@ impl Peer {
             self.path.heard(datagram, now);
         }
         if accounts::is_account(datagram.contents) {
-            if self.can_wait() && self.accounts.wait(datagram, now) {
+            if self.can_wait() && !self.is_thin() && self.accounts.wait(datagram, now) {
                 return Handled::Accepted;
             }
             self.take_account();

@@ -18,6 +18,9 @@ const SOON: Duration = Duration::from_micros(500);
 /// Where less goes than 50 kb/s, the stack fills up with the smallest of packets, 60 per second: more than what a voice takes. It is called for that,
 /// and for accounts of a link on which nothing waits, no sooner than after this; what else it waits for in the meantime can be so late.
 const QUIET: Duration = Duration::from_millis(250);
+/// The same on a link that is thought to carry less than that: what is believed of it stands on the little that it is sent.
+const QUIET_ON_THIN: Duration = Duration::from_millis(100);
+const THIN_BPS: u32 = 300_000;
 /// And no later than after this where media come from the other side, whose losses and arrivals are to be told.
 const QUIET_BESIDE: Duration = Duration::from_millis(20);
 /// A timeout that is still due after that comes back no sooner.
@@ -108,6 +111,7 @@ impl Peer {
         };
         match can_wait {
             true if self.tracks.come(now) => at.max(now + QUIET_BESIDE),
+            true if self.is_thin() => at.max(now + QUIET_ON_THIN),
             true => at.max(now + QUIET),
             false => at,
         }
@@ -116,6 +120,11 @@ impl Peer {
     /// Whether nothing is being found out about the link.
     pub(super) fn can_wait(&self) -> bool {
         !self.fill.fills() && !self.meter.doubts()
+    }
+
+    /// Whether the link is thought to carry little, or nothing is known of it.
+    pub(super) fn is_thin(&self) -> bool {
+        self.meter.stats().estimate_bps.is_none_or(|bps| bps < THIN_BPS)
     }
 
     /// Whether something waits in the stack until it may be sent.
