@@ -2,8 +2,8 @@
 //!
 //! [`Playout::insert`] whenever a packet comes, then every 20 ms either [`Playout::render`] or, where nobody wants to
 //! hear it, [`Playout::skip`]. Follows the sender's clock and the jitter buffer's target by playing up to 0.1 % faster
-//! or slower until they are met, and then as it is until they are 2 ms off; where the target has moved further, by taking out or putting in whole periods of the voice's pitch and by
-//! leaving out or doubling quiet packets.
+//! or slower until they are met, and then as it is until they are 2 ms off; where the target has moved further, by taking
+//! out or putting in whole periods of the voice's pitch and by leaving out or doubling quiet packets.
 //! Where two pieces of sound do not belong together the step between them is smoothed, so that nothing clicks.
 //! Allocates nothing once its buffers have grown to the sender's packet size.
 //!
@@ -93,6 +93,7 @@ pub struct Playout {
     /// Decoded stereo: [`Resampler::HISTORY`] frames that have been played, then what comes.
     fifo: Vec<f32>,
     resampler: Resampler,
+    /// The wait is being brought to its target.
     steers: bool,
     offset: Offset,
     gain: f32,

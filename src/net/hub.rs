@@ -73,7 +73,8 @@ pub struct Hub {
     feeds: HashMap<RenditionId, Vec<Key>>,
     deadlines: BTreeSet<(Instant, Key)>,
     /// Peers that have taken datagrams at this moment, and may take more before they are settled.
-    taking: (Option<Instant>, Vec<Key>),
+    taking: Vec<Key>,
+    taking_at: Option<Instant>,
     strangers: Strangers,
     limits: Limits,
     /// Beats are counted from here: the first instant that was told.
@@ -91,7 +92,8 @@ impl Hub {
             table: Table::default(),
             feeds: HashMap::new(),
             deadlines: BTreeSet::new(),
-            taking: (None, Vec::new()),
+            taking: Vec::new(),
+            taking_at: None,
             strangers: Strangers::new(limits.stranger),
             limits,
             epoch: None,
@@ -111,7 +113,7 @@ impl Hub {
 
     /// One packet from the network. Any bytes are allowed.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &Datagram<'_>) {
-        if self.taking.0 != Some(now) {
+        if self.taking_at != Some(now) {
             self.settle();
         }
         let Datagram { transport, source, contents, .. } = *datagram;
@@ -129,9 +131,9 @@ impl Hub {
         }
         let handled = self.step(key, now, |slot| slot.peer.take_datagram(datagram, now));
         if !matches!(handled, Some(Handled::Refused(_))) {
-            self.taking.0 = Some(now);
-            if self.taking.1.last() != Some(&key) {
-                self.taking.1.push(key);
+            self.taking_at = Some(now);
+            if self.taking.last() != Some(&key) {
+                self.taking.push(key);
             }
         }
         match handled {
@@ -150,14 +152,14 @@ impl Hub {
 
     /// Lets peers that have taken datagrams say what comes of them: once for all that came at one moment.
     fn settle(&mut self) {
-        let Some(now) = self.taking.0.take() else { return };
-        let mut peers = std::mem::take(&mut self.taking.1);
+        let Some(now) = self.taking_at.take() else { return };
+        let mut peers = std::mem::take(&mut self.taking);
         peers.sort_unstable();
         peers.dedup();
         for key in peers.drain(..) {
             self.step(key, now, |slot| slot.peer.settle(now));
         }
-        self.taking.1 = peers;
+        self.taking = peers;
     }
 
     /// Time has come, at or after what [`Output::Timeout`] said.
