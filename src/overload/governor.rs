@@ -21,6 +21,9 @@ const FEW: u64 = 2;
 /// A process that hardly does anything gains nothing by doing less: it is others who keep it from its ticks. In processors, for one thread that is
 /// late is late however many there are; of a smaller quota, this share.
 const IDLE: f64 = 0.2;
+/// Below this share of the processor it is likely others too, and as a rule they are soon done (a browser that starts): so long its ticks must be late.
+const OWN: f64 = 0.4;
+const OTHERS: Duration = Duration::from_secs(5);
 /// How long it must be calm before a step up.
 const CALM: Duration = Duration::from_secs(10);
 /// A step up that is taken back within this time was one too many.
@@ -38,8 +41,9 @@ pub struct Governor {
     step: Step,
     /// The last looks since the last step, the oldest first.
     recent: VecDeque<Load>,
-    /// Since when the processor is used up, since when it is calm, and since when next to nothing is left to do.
+    /// Since when the processor is used up, since when ticks are late, since when it is calm, and since when next to nothing is left to do.
     busy: Option<Instant>,
+    late: Option<Instant>,
     calm: Option<Instant>,
     quiet: Option<Instant>,
     /// When the last step has taken effect.
@@ -56,6 +60,7 @@ impl Governor {
             step: Step::Whole,
             recent: VecDeque::with_capacity(LOOKS),
             busy: None,
+            late: None,
             calm: None,
             quiet: None,
             settled: None,
@@ -77,12 +82,12 @@ impl Governor {
             self.recent.pop_front();
         }
         self.recent.push_back(*load);
-        let late = self.is_late();
+        self.late = self.is_late().then(|| self.late.unwrap_or(now));
         self.busy = load.cpu.is_some_and(|cpu| cpu >= self.settings.down_cpu).then(|| self.busy.unwrap_or(now));
-        self.calm = (!late && self.cpu().is_none_or(|cpu| cpu <= self.settings.up_cpu)).then(|| self.calm.unwrap_or(now));
+        self.calm = (self.late.is_none() && self.cpu().is_none_or(|cpu| cpu <= self.settings.up_cpu)).then(|| self.calm.unwrap_or(now));
         self.quiet = (self.calm.is_some() && self.is_quiet()).then(|| self.quiet.unwrap_or(now));
         self.relent(now);
-        if self.busy.is_some_and(|since| now >= since + PATIENCE) || (late && self.works()) {
+        if self.busy.is_some_and(|since| now >= since + PATIENCE) || self.is_to_blame(now) {
             self.fall(now);
         } else if self.calm.is_some_and(|since| now >= since + self.wait) {
             self.rise(now);
@@ -97,10 +102,11 @@ impl Governor {
         (count > 0).then(|| known().sum::<f64>() / count as f64)
     }
 
-    /// Whether it does a good part of the work, as far as is known.
-    fn works(&self) -> bool {
+    /// Whether ticks are late that would not be, as far as is known, if this process did less.
+    fn is_to_blame(&self, now: Instant) -> bool {
         let cores = self.recent.back().map_or(0.0, |load| load.cores).max(1.0);
-        self.cpu().is_none_or(|cpu| cpu * cores >= IDLE)
+        let enough = |cpu: f64, since: Instant| cpu * cores >= IDLE && (cpu >= OWN || now >= since + OTHERS);
+        self.late.is_some_and(|since| self.cpu().is_none_or(|cpu| enough(cpu, since)))
     }
 
     /// Whether too many ticks were late, and in more than one look: one alone is a hiccup.
@@ -154,6 +160,7 @@ impl Governor {
 
     fn go(&mut self, step: Step, settled: Instant) {
         (self.step, self.settled, self.busy) = (step, Some(settled), None);
+        self.late = None;
         self.recent.clear();
     }
 }
@@ -353,16 +360,29 @@ mod tests {
     #[test]
     fn one_thread_that_is_late_is_late_among_however_many_processors() {
         let pictures = Ticks { due: 30, late: 10 };
-        for (load, steps) in [
-            (Load { cpu: Some(3.0 / 16.0), cores: 16.0, pictures, ..Load::default() }, vec![1]),
-            (Load { cpu: Some(0.1 / 16.0), cores: 16.0, pictures, ..Load::default() }, vec![]),
-            (Load { cpu: Some(0.3), cores: 0.5, pictures, ..Load::default() }, vec![1]),
-            (Load { cpu: None, pictures, ..Load::default() }, vec![1]),
+        for (load, looks, steps) in [
+            (Load { cpu: Some(7.0 / 16.0), cores: 16.0, pictures, ..Load::default() }, 3, vec![1]),
+            (Load { cpu: Some(3.0 / 16.0), cores: 16.0, pictures, ..Load::default() }, 22, vec![1]),
+            (Load { cpu: Some(0.1 / 16.0), cores: 16.0, pictures, ..Load::default() }, 100, vec![]),
+            (Load { cpu: Some(0.45), cores: 0.5, pictures, ..Load::default() }, 3, vec![1]),
+            (Load { cpu: None, pictures, ..Load::default() }, 3, vec![1]),
         ] {
             let mut story = Story::new(Settings::default());
-            story.see([load; 3]);
+            story.see(vec![load; looks]);
             assert_eq!(story.steps(), steps, "{load:?}");
         }
+    }
+
+    #[test]
+    fn others_who_take_all_there_is_for_a_moment_cost_no_step_and_those_who_stay_do() {
+        let late = Load { cpu: Some(0.18), cores: 2.0, sounds: Ticks { due: 12, late: 3 }, pictures: Ticks { due: 8, late: 2 }, ..Load::default() };
+        let punctual = Load { sounds: Ticks { due: 12, late: 0 }, pictures: Ticks { due: 8, late: 0 }, ..late };
+        let mut story = Story::new(Settings::default());
+        (0..5).for_each(|_| story.see([late; 16].into_iter().chain([punctual; 8])));
+        assert!(story.moves.is_empty(), "a browser starts, again and again: {:?}", story.moves);
+        story.see([late; 70]);
+        let times: Vec<_> = story.moves.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        assert!(story.steps() == [1, 2, 3] && times.iter().all(|ms| (5000..6500).contains(ms)), "{:?}", story.moves);
     }
 
     #[test]

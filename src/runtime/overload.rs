@@ -17,7 +17,7 @@ const REMEDY: &str =
 /// How much of a quota is used at most, and how much of it pictures get at least.
 const OF_QUOTA: f64 = 0.95;
 const LEAST_OF_QUOTA: f64 = 0.1;
-/// What the process may use is in a dozen files, and seldom changes.
+/// What the process may use is in a dozen files, and seldom changes. Where ticks come late it may just have.
 const LIMITS_AGE: Duration = Duration::from_secs(1);
 
 /// The thread ends when this is dropped.
@@ -64,7 +64,8 @@ struct Gauge {
 impl Gauge {
     /// What the load has been since it was read before. Where the system does not say, ticks alone count.
     fn read(&mut self, pictures: Ticks, now: Instant) -> Load {
-        if now >= self.limits.0 + LIMITS_AGE {
+        let sounds = self.sounds.take();
+        if pictures.late + sounds.late > 0 || now >= self.limits.0 + LIMITS_AGE {
             self.limits = (now, host::limits());
         }
         let (usage, Limits { cores, memory_bytes, .. }) = (host::usage_of(std::process::id()), self.limits.1);
@@ -80,7 +81,7 @@ impl Gauge {
             cpu: all.map(|all| (all / cores).min(1.0)),
             cores,
             pictures,
-            sounds: self.sounds.take(),
+            sounds,
             memory_bytes: usage.map_or(0, |usage| usage.resident_bytes),
             memory_limit_bytes: self.settings.memory_bytes.unwrap_or(memory_bytes),
         }
