@@ -4,7 +4,7 @@
 //! line by line over a bounded channel that drops. A child whose [`Child`] is dropped is killed; one whose parent was killed ends with its
 //! next write, because nobody reads it any more.
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -82,6 +82,15 @@ pub fn start<A: AsRef<OsStr>>(
     let (sender, lines) = mpsc::channel(LINES);
     tokio::spawn(read_lines(err, sender));
     Ok((Child { process, lines }, File::from(out.into_owned_fd()?)))
+}
+
+/// Raises the number of files and connections that this process may have open to what the system lets it have. Returns that; `None`: as many as it likes.
+pub fn open_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
 }
 
 /// Bounds a child's address space, and lets it write no core dump. From now on it is in the [`sum`].
@@ -192,6 +201,14 @@ mod tests {
     fn programs_are_found_in_the_path_or_where_they_are_said_to_be() {
         assert!(find("sh").is_some() && find("/bin/sh").is_some());
         assert!(find("no-such-program-anywhere").is_none() && find("/no/such").is_none());
+    }
+
+    #[test]
+    fn so_many_files_may_be_open_as_the_system_allows() {
+        let most = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum: most }).unwrap();
+        assert_eq!(open_files(), most);
+        assert_eq!(getrlimit(Resource::Nofile).current, most);
     }
 
     #[test]

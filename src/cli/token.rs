@@ -28,8 +28,10 @@ pub struct Create {
     /// May receive.
     #[arg(long)]
     subscribe: bool,
+    /// May start and end recordings.
     #[arg(long)]
     record: bool,
+    /// May do everything that the API has.
     #[arg(long)]
     admin: bool,
     /// May change the layout and pin.

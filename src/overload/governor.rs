@@ -375,7 +375,13 @@ mod tests {
 
     #[test]
     fn others_who_take_all_there_is_for_a_moment_cost_no_step_and_those_who_stay_do() {
-        let late = Load { cpu: Some(0.18), cores: 2.0, sounds: Ticks { due: 12, late: 3 }, pictures: Ticks { due: 8, late: 2 }, ..Load::default() };
+        let late = Load {
+            cpu: Some(0.18),
+            cores: 2.0,
+            sounds: Ticks { due: 12, late: 3 },
+            pictures: Ticks { due: 8, late: 2 },
+            ..Load::default()
+        };
         let punctual = Load { sounds: Ticks { due: 12, late: 0 }, pictures: Ticks { due: 8, late: 0 }, ..late };
         let mut story = Story::new(Settings::default());
         (0..5).for_each(|_| story.see([late; 16].into_iter().chain([punctual; 8])));

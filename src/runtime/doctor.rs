@@ -227,17 +227,13 @@ fn has_font(place: &std::path::Path, depth: u8) -> bool {
 }
 
 fn file_limit() -> Check {
-    let Some(limit) = read_limit("/proc/self/limits", "Max open files") else { return good("open files", "the system does not say") };
-    match limit {
-        0..4096 => warning("open files", format!("at most {limit}"), "raise it: ulimit -n 65536, or LimitNOFILE=65536 in the service"),
-        _ => good("open files", format!("at most {limit}")),
+    match crate::process::open_files() {
+        Some(limit @ 0..4096) => {
+            warning("open files", format!("at most {limit}"), "raise it: ulimit -Hn 65536, or LimitNOFILE=65536 in the service")
+        }
+        Some(limit) => good("open files", format!("at most {limit}")),
+        None => good("open files", "as many as it likes"),
     }
-}
-
-fn read_limit(path: &str, name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    line[name.len()..].split_whitespace().next()?.parse().ok()
 }
 
 fn socket_buffers() -> Check {

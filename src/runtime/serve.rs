@@ -32,6 +32,7 @@ pub enum Error {
 
 /// Runs until a signal ends it. `read` gives the settings as they are now, for keys that change; `ready` is called once with the address of the API.
 pub async fn serve(config: Config, mode: Mode, read: reload::Read, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    crate::process::open_files();
     let signals = shutdown::signals().map_err(Error::Signals)?;
     let hangups = reload::hangups().map_err(Error::Signals)?;
     let folder = config.rooms.pictures.clone();
