@@ -312,3 +312,50 @@ fn settings_out_of_range_are_refused_and_a_wrong_size_names_both() {
         assert_eq!(error.to_string(), "picture is 640x360, the encoder was built for 320x180");
     }
 }
+
+/// A wall with light from the side before which four people sit, and, when somebody speaks, a thin border that is as bright as the wall.
+fn wall(size: Size, n: usize, border: bool) -> I420Frame {
+    let mut frame = I420Frame::black(size);
+    let (w, h) = (size.width as usize, size.height as usize);
+    let planes = frame.planes_mut();
+    for (at, luma) in planes.y.iter_mut().enumerate() {
+        *luma = (144 + at % w * 20 / w + at / w * 15 / h) as u8;
+    }
+    for (at, (u, v)) in planes.u.iter_mut().zip(&mut *planes.v).enumerate() {
+        (*u, *v) = ((126 + at % (w / 2) * 20 / w) as u8, (114 - at / (w / 2) * 16 / h) as u8);
+    }
+    for head in 0..4 {
+        let sway = |speed: f64, by: f64| ((n as f64 * speed + f64::from(head)).sin() * by) as i32;
+        for y in -120..120_i32 {
+            for x in (-90..90_i32).filter(|x| x * x * 16 / 9 + y * y < 120 * 120) {
+                let at = (400 + y + sway(0.17, 8.0)) as usize * w + (200 + head * 290 + x + sway(0.11, 12.0)) as usize;
+                planes.y[at] = (60 + (x * y / 40 + x * 3) % 70).clamp(20, 220) as u8;
+            }
+        }
+    }
+    if border {
+        (0..4).for_each(|y| planes.y[y * w..][..w / 2].fill(148));
+        (0..2).for_each(|y| planes.u[y * w / 2..][..w / 4].fill(119));
+        (0..2).for_each(|y| planes.v[y * w / 2..][..w / 4].fill(74));
+    }
+    frame
+}
+
+#[test]
+fn what_is_gone_leaves_no_trace_on_a_wall_that_is_as_bright() {
+    let size = Size::new(1280, 720);
+    for &codec in CODECS {
+        let (mut encoder, mut decoder, mut pool) = (encoder(codec, config(size, 30, 1_500_000)), decoder(codec), FramePool::default());
+        let mut last = None;
+        for n in 0..110 {
+            let coded = encoder.encode(&wall(size, n, (40..80).contains(&n)), n as u64 * 100 / 3, Intra::Auto).unwrap();
+            last = coded.and_then(|coded| decoder.decode(&coded.data, &mut pool).unwrap()).or(last);
+        }
+        let (frame, wall) = (last.expect("a picture"), wall(size, 0, false));
+        let (seen, wanted) = (frame.planes(), wall.planes());
+        let off = |seen: &[u8], wanted: &[u8]| seen.iter().zip(wanted).take(1280).map(|(seen, wanted)| seen.abs_diff(*wanted)).max();
+        let off = [off(seen.u, wanted.u), off(seen.v, wanted.v)];
+        println!("{}: {off:?}", codec.name());
+        assert!(off.iter().all(|off| off.is_some_and(|off| off <= 8)), "{codec:?}: {off:?}");
+    }
+}
