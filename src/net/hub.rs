@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 /// Peers that want to be called are called together at the next beat: one by one the stack's many small timers would wake the hub
 /// thousands of times per second. What is to be sent at once never waits for it.
 const BEAT: Duration = Duration::from_millis(5);
+/// Who waits for longer than `FAR` is called at every fourth.
+const FAR: Duration = Duration::from_millis(80);
 /// But for probes, which send a little every 2 ms and would find less than half of what a link carries if they were held up.
 const PROBING: Duration = Duration::from_millis(2);
 
@@ -345,7 +347,7 @@ impl Hub {
         let stepped = catch_unwind(AssertUnwindSafe(|| {
             let result = step(slot);
             let deadline = slot.drain(key, now, transmits, table);
-            (result, deadline.map(|at| if at <= now + PROBING { at } else { beat(epoch, at) }))
+            (result, deadline.map(|at| if at <= now + PROBING { at } else { beat(epoch, at, now) }))
         }));
         let Ok((result, deadline)) = stepped else {
             metrics::counter!("mixdown_peer_panics_total").increment(1);
@@ -400,9 +402,10 @@ impl Hub {
 }
 
 /// The first beat at or after `at`.
-fn beat(epoch: Instant, at: Instant) -> Instant {
-    let beats = at.saturating_duration_since(epoch).as_nanos().div_ceil(BEAT.as_nanos());
-    epoch + BEAT.saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX))
+fn beat(epoch: Instant, at: Instant, now: Instant) -> Instant {
+    let beat = if at > now + FAR { BEAT * 4 } else { BEAT };
+    let beats = at.saturating_duration_since(epoch).as_nanos().div_ceil(beat.as_nanos());
+    epoch + beat.saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX))
 }
 
 impl Slot {

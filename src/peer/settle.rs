@@ -21,7 +21,9 @@ const QUIET: Duration = Duration::from_millis(250);
 /// The same on a link that is thought to carry less than that: what is believed of it stands on the little that it is sent.
 const QUIET_ON_THIN: Duration = Duration::from_millis(100);
 const THIN_BPS: u32 = 300_000;
-/// And no later than after this where media come from the other side, whose losses and arrivals are to be told.
+/// And where sound comes from the other side, whose arrivals are to be told.
+const QUIET_BESIDE_SOUND: Duration = Duration::from_millis(100);
+/// And no later than after this where pictures do, whose losses are too.
 const QUIET_BESIDE: Duration = Duration::from_millis(20);
 /// A timeout that is still due after that comes back no sooner.
 const SPIN_BRAKE: Duration = Duration::from_millis(1);
@@ -110,8 +112,9 @@ impl Peer {
             _ => false,
         };
         match can_wait {
-            true if self.tracks.come(now) => at.max(now + QUIET_BESIDE),
+            true if self.tracks.pictures_come(now) => at.max(now + QUIET_BESIDE),
             true if self.is_thin() => at.max(now + QUIET_ON_THIN),
+            true if self.tracks.come(now) => at.max(now + QUIET_BESIDE_SOUND),
             true => at.max(now + QUIET),
             false => at,
         }

@@ -69,10 +69,18 @@ impl Clock {
 #[derive(Default)]
 pub struct Tracks {
     tracks: Vec<Track>,
-    ssrcs: Vec<(u32, Instant)>,
+    ssrcs: Vec<Heard>,
+    /// Payload types of sound, a bit each.
+    sounds: u128,
     upstream: Upstream,
     /// Of the camera and its microphone, and of the screen and its sound.
     lips: [Lips; 2],
+}
+
+struct Heard {
+    ssrc: u32,
+    at: Instant,
+    sound: bool,
 }
 
 /// Media that are missing for longer are not on their way.
@@ -95,6 +103,8 @@ impl Tracks {
 
     /// After a negotiation: tracks that still send keep their state.
     pub fn update(&mut self, rtc: &Rtc, session: &Session) {
+        let sounds = rtc.codec_config().params().iter().filter(|params| params.spec().codec.is_audio());
+        self.sounds = sounds.fold(0, |sounds, params| sounds | 1 << (*params.pt() & 0x7f));
         let mut before = std::mem::take(&mut self.tracks);
         for (mid, source, layers) in session.sending(rtc) {
             let known = before.iter().position(|track| track.mid == mid && track.source == source && track.layers == layers);
@@ -120,24 +130,30 @@ impl Tracks {
 
     /// Whether media came a moment ago.
     pub fn come(&self, now: Instant) -> bool {
-        self.ssrcs.iter().any(|(_, heard)| now < *heard + MOMENT)
+        self.ssrcs.iter().any(|heard| now < heard.at + MOMENT)
+    }
+
+    /// Whether any of them was of a picture.
+    pub fn pictures_come(&self, now: Instant) -> bool {
+        self.ssrcs.iter().any(|heard| !heard.sound && now < heard.at + MOMENT)
     }
 
     /// Whether an RTP or RTCP packet of this SSRC may reach the stack, which keeps state for every one.
     pub fn admit(&mut self, packet: &[u8], now: Instant) -> bool {
         let Some(ssrc) = packet.get(8..12).filter(|_| stun::is_media(packet)) else { return true };
         let ssrc = u32::from_be_bytes([ssrc[0], ssrc[1], ssrc[2], ssrc[3]]);
-        if let Some(entry) = self.ssrcs.iter_mut().find(|(known, _)| *known == ssrc) {
-            entry.1 = now;
+        let heard = Heard { ssrc, at: now, sound: self.sounds >> (packet[1] & 0x7f) & 1 == 1 };
+        if let Some(entry) = self.ssrcs.iter_mut().find(|entry| entry.ssrc == ssrc) {
+            *entry = heard;
             return true;
         }
         if self.ssrcs.len() < MAX_SSRCS {
-            self.ssrcs.push((ssrc, now));
+            self.ssrcs.push(heard);
             return true;
         }
-        match self.ssrcs.iter_mut().min_by_key(|(_, heard)| *heard) {
-            Some(entry) if now >= entry.1 + SSRC_IDLE => {
-                *entry = (ssrc, now);
+        match self.ssrcs.iter_mut().min_by_key(|entry| entry.at) {
+            Some(entry) if now >= entry.at + SSRC_IDLE => {
+                *entry = heard;
                 true
             }
             _ => false,

@@ -630,6 +630,26 @@ fn a_link_on_which_little_goes_is_not_filled_up() {
     assert!(seconds[10..].iter().all(|packets| *packets < 25), "{seconds:?}");
 }
 
+/// The stack's bandwidth estimator wants to be called 50 times a second where there is nothing to estimate.
+#[test]
+fn who_sends_a_little_sound_is_not_looked_after_more_often_than_that() {
+    let mut world = World::new(1);
+    let quiet = world.joined(Kind::Participant, Config::default());
+    let mut seconds = Vec::new();
+    for second in 0..20 {
+        world.calls = 0;
+        world.sent.clear();
+        for packet in 0..10 {
+            world.say(quiet, 20, -90, (second * 10 + packet) * 4_800);
+            world.run(100);
+        }
+        seconds.push((world.calls, world.sent.len()));
+    }
+    println!("{seconds:?}");
+    assert!(seconds[10..].iter().all(|(calls, _)| *calls <= 20), "{seconds:?}");
+    assert!(seconds.iter().all(|(_, sent)| *sent >= 5), "what came is told: {seconds:?}");
+}
+
 #[test]
 fn a_room_that_was_too_busy_to_hear_what_flows_is_told_again() {
     let mut world = World::new(39);

@@ -147,6 +147,8 @@ pub struct World {
     pub record: Option<Vec<(SocketAddr, Vec<u8>)>>,
     /// Real time that the server's side took.
     pub spent: Duration,
+    /// How often the server's side was called because its time had come.
+    pub calls: usize,
     shared: Shared,
     flights: BinaryHeap<Flight>,
     flown: u64,
@@ -166,6 +168,7 @@ impl World {
             payloads: BTreeMap::new(),
             record: None,
             spent: Duration::ZERO,
+            calls: 0,
             shared: Shared::default(),
             flights: BinaryHeap::new(),
             flown: 0,
@@ -319,8 +322,10 @@ impl World {
             self.land(flight);
             landed = true;
         }
+        let due = self.deadline.is_some_and(|at| at <= self.now);
+        self.calls += usize::from(due);
         // As the driver does when it has taken all that was there.
-        if landed || self.deadline.is_some_and(|at| at <= self.now) {
+        if landed || due {
             let begun = clock::now();
             self.hub.handle_timeout(self.now);
             self.spent += clock::now() - begun;
