@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Runs every check of the project, each named and timed: `check.py [--lint] [STEP…]`.
+"""Runs every check of the project, one after the other, each named and timed: `check.py [--lint] [STEP…]`.
 
-Without names all steps run; `--lint` runs the quick ones. They run one after the other, but for those that only compile: they
-follow at low priority beside the browsers' tests, which run in real time and leave processors idle. A step's whole output goes to artifacts/checks/STEP.log and, with
+Without names all steps run; `--lint` runs the quick ones. A step's whole output goes to artifacts/checks/STEP.log and, with
 CI set, to the terminal as well; a step that fails shows its end. The last line is `N passed, N failed, N skipped`: the sum of
 the tests that the steps count themselves, and one for each step that does not count.
 """
@@ -85,10 +84,6 @@ class Step:
     directory: Path = ROOT
     environment: dict[str, str] = field(default_factory=dict)
     lint: bool = False
-    background: bool = False
-    "Beside the steps in real time, at low priority, where there are any."
-    real_time: bool = False
-    "Waits more than it computes."
 
     def missing(self) -> str | None:
         absent = [str(path.relative_to(ROOT)) for path in self.needs if not path.exists()]
@@ -124,37 +119,35 @@ def steps() -> list[Step]:
     install = [sys.executable, str(ROOT / "tools" / "requirements.py"), str(requirements.relative_to(ROOT))]
     return [
         Step("format", [cargo("fmt", "--all", "--check")], lint=True),
-        Step("clippy", [cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings")], timeout_s=1200, lint=True, background=True),
-        Step("without-h264", [cargo("check", "--locked", "-p", "mixdown", "--no-default-features", "--all-targets")], lint=True, background=True,
+        Step("clippy", [cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings")], timeout_s=1200, lint=True),
+        Step("without-h264", [cargo("check", "--locked", "-p", "mixdown", "--no-default-features", "--all-targets")], lint=True,
              environment={"RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}),
         # With the S3 server that uploads are tested against.
         tests_step(install),
-        Step("docs", [cargo("doc", "--locked", "--workspace", "--no-deps", "--document-private-items")], lint=True, background=True,
-             environment={"RUSTDOCFLAGS": "-D warnings -A rustdoc::private_intra_doc_links"}),
+        Step("docs", [cargo("doc", "--locked", "--workspace", "--no-deps", "--document-private-items")], environment={"RUSTDOCFLAGS": "-D warnings -A rustdoc::private_intra_doc_links"}, lint=True),
         # With the tests' features: the same dependencies are not built twice.
         Step("build", [cargo("build", "--locked", "--workspace", "--bins", "--tests")], timeout_s=1200, lint=True),
         Step("config", [[mixdown, "config", "check", "--dev", "config/mixdown.toml"], [mixdown, "config", "check", "config/docker.toml"]], lint=True,
              environment={"MIXDOWN_AUTH_KEYS": f"main:{secrets.token_urlsafe(36)}", "TURN_SECRET": secrets.token_urlsafe(36)}),
         Step("licences", [cargo("deny", "--offline", "check", "bans", "licenses", "sources")], needs=[ROOT / "deny.toml"], tools=["cargo-deny"], lint=True),
         Step("browser", [["npm", "ci", "--silent"], ["npm", "test"]], count_summary, 900, [browser / "package.json"], ["node", "npm"], browser,
-             program | {"PUPPETEER_SKIP_DOWNLOAD": "1"}, real_time=True),
-        Step("contract", [install, [python, str(contract / "run.py")]], count_summary, 600, [requirements], environment=program, real_time=True),
+             program | {"PUPPETEER_SKIP_DOWNLOAD": "1"}),
+        Step("contract", [install, [python, str(contract / "run.py")]], count_summary, 600, [requirements], environment=program),
         Step("interop", [install, [python, "-m", "unittest", "discover", "-v", "-s", str(interop), "-t", str(interop)]],
-             count_unittest, 600, [requirements], environment=program, real_time=True),
+             count_unittest, 600, [requirements], environment=program),
     ]
 
 
-def run_step(step: Step, aside: bool) -> tuple[int, str]:
-    """Runs the step's commands until one fails; returns its exit code (124: out of time) and all output. `aside`: last in line for processors, and silent."""
-    loud = bool(os.environ.get("CI")) and not aside
-    priority = ["nice", "-n", "19"] if aside and shutil.which("nice") else []
+def run_step(step: Step) -> tuple[int, str]:
+    """Runs the step's commands until one fails; returns its exit code (124: out of time) and all output."""
+    loud = bool(os.environ.get("CI"))
     deadline = time.monotonic() + step.timeout_s
     output: list[str] = []
     with open(LOGS / f"{step.name}.log", "w", encoding="utf-8") as log:
         for command in step.commands:
             log.write(f"$ {' '.join(command)}\n")
             try:
-                process = subprocess.Popen(priority + command, cwd=step.directory, env=os.environ | step.environment, stdin=subprocess.DEVNULL,
+                process = subprocess.Popen(command, cwd=step.directory, env=os.environ | step.environment, stdin=subprocess.DEVNULL,
                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
             except OSError as error:
                 return 127, f"{command[0]}: {error}"
@@ -185,37 +178,22 @@ def end_group(process: subprocess.Popen) -> None:
         pass
 
 
-def report(step: Step, aside: bool = False) -> Count:
-    """Runs the step and prints how it went, as one piece where others print too."""
+def report(step: Step) -> Count:
     if missing := step.missing():
         print(f"skip  {step.name:<14}        not here: {missing}", flush=True)
         return Count(skipped=1)
-    if os.environ.get("CI") and not aside:
+    if os.environ.get("CI"):
         print(f"----  {step.name}", flush=True)
     start = time.monotonic()
-    code, text = run_step(step, aside)
+    code, text = run_step(step)
     count = step.count(text) or (Count(passed=1) if code == 0 else Count())
     if code != 0 and count.failed == 0:
         # It failed outside of what it counts.
         count += Count(failed=1)
-    shown = f"{'FAIL' if count.failed else 'ok  '}  {step.name:<14} {time.monotonic() - start:6.1f} s  {count}\n"
-    if count.failed and (aside or not os.environ.get("CI")):
-        shown += "".join(f"      {line}\n" for line in text.splitlines()[-80:])
-    print(shown, end="", flush=True)
+    print(f"{'FAIL' if count.failed else 'ok  '}  {step.name:<14} {time.monotonic() - start:6.1f} s  {count}", flush=True)
+    if count.failed and not os.environ.get("CI"):
+        print("".join(f"      {line}\n" for line in text.splitlines()[-80:]), end="", flush=True)
     return count
-
-
-def run_all(chosen: list[Step]) -> Count:
-    """Runs the steps in their order; once the first in real time is reached, those in the background beside what is left."""
-    first = next((at for at, step in enumerate(chosen) if step.real_time), len(chosen))
-    aside = [step for step in chosen if step.background] if first < len(chosen) else []
-    counts = [report(step) for step in chosen[:first] if step not in aside]
-    # One after the other: cargo would let them wait for each other anyway.
-    background = threading.Thread(target=lambda: counts.extend([report(step, aside=True) for step in aside]), daemon=True)
-    background.start()
-    counts += [report(step) for step in chosen[first:] if step not in aside]
-    background.join()
-    return sum(counts, Count())
 
 
 def main() -> int:
@@ -227,7 +205,7 @@ def main() -> int:
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    total = run_all(chosen)
+    total = sum((report(step) for step in chosen), Count())
     print(f"{time.monotonic() - start:.0f} s; logs in {LOGS.relative_to(ROOT)}")
     print(total)
     return 1 if total.failed else 0

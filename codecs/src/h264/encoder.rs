@@ -260,8 +260,7 @@ fn describe(config: &EncoderConfig, settings: &mut SEncParamExt) {
     settings.bUseLoadBalancing = true;
     settings.bEnableDenoise = false;
     settings.bEnableSceneChangeDetect = config.screen;
-    // It compares a picture with the one before, not with what was coded of it: what is gone could stay for as long as all around it stands still.
-    settings.bEnableBackgroundDetection = false;
+    settings.bEnableBackgroundDetection = !config.screen;
     settings.bEnableAdaptiveQuant = false;
     let layer = &mut settings.sSpatialLayers[0];
     (layer.iVideoWidth, layer.iVideoHeight, layer.fFrameRate) = (width, height, fps);
