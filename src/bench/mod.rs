@@ -15,6 +15,7 @@ mod chart;
 mod child;
 mod clip;
 mod compare;
+mod datagrams;
 mod figures;
 mod floor;
 mod guard;

@@ -26,6 +26,7 @@ use std::sync::Arc;
 pub use bucket::{Limits, Rate};
 pub use driver::{Config, PORTS, Running, start};
 pub use hub::Hub;
+pub(crate) use {addresses::Listen, udp::Outbox, udp::Sockets};
 
 /// Called once with the result. Runs on the hub's task: must not block.
 pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
