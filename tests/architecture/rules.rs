@@ -171,6 +171,7 @@ const DRIVERS: &[&str] = &[
     "src/runtime/",
     "src/api/",
     "src/demo/",
+    "src/bench/datagrams.rs",
     "src/bench/meter.rs",
     "src/bench/run.rs",
     "src/client/session.rs",
