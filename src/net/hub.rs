@@ -8,14 +8,15 @@
 //! Flow: `Datagram → Table → Peer → Inlet | Observer`, `Command::Video → feeds → Peer → Transmit`.
 
 use super::bucket::{Bucket, Limits, Strangers};
+use super::slot::Slot;
 use super::table::{Key, Proof, Table};
 use super::{Command, Observer, Recipients, Reply, SessionError};
 use crate::ids::{ParticipantId, RenditionId};
 use crate::media::{AudioOut, VideoOut};
-use crate::peer::feed::{Feed, Verdict};
+use crate::peer::feed::Feed;
 use crate::peer::packets::Packets;
-use crate::peer::types::{CloseReason, Datagram, Event, Output as PeerOutput, Transmit, Transport};
-use crate::peer::{Handled, OfferError, Peer, Sent};
+use crate::peer::types::{CloseReason, Datagram, Event, Transmit, Transport};
+use crate::peer::{Handled, OfferError, Peer};
 use crate::pipeline::Inlet;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -50,20 +51,6 @@ pub enum Route {
     UfragGone(String),
     Source(Transport, SocketAddr),
     SourceGone(Transport, SocketAddr),
-}
-
-struct Slot {
-    participant: ParticipantId,
-    peer: Box<Peer>,
-    inlet: Box<dyn Inlet>,
-    observer: Arc<dyn Observer>,
-    feed: Feed,
-    /// What flows, until the room has heard of it.
-    untold: Option<RenditionId>,
-    ufrag: String,
-    bucket: Bucket,
-    deadline: Option<Instant>,
-    closed: bool,
 }
 
 /// Owns peers, finds the peer of a datagram, fans coded media out, keeps feeds.
@@ -408,86 +395,6 @@ fn beat(epoch: Instant, at: Instant, now: Instant) -> Instant {
     epoch + beat.saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX))
 }
 
-impl Slot {
-    /// Takes all outputs; returns when the peer wants to be called again.
-    fn drain(&mut self, key: Key, now: Instant, transmits: &mut VecDeque<Transmit>, table: &mut Table) -> Option<Instant> {
-        loop {
-            match self.peer.poll_output() {
-                PeerOutput::Timeout(at) => return Some(at),
-                PeerOutput::Transmit(transmit) => {
-                    table.checking(key, &transmit.contents, now);
-                    transmits.push_back(transmit);
-                }
-                PeerOutput::Event(event) => self.event(event, now),
-            }
-        }
-    }
-
-    fn event(&mut self, event: Event, now: Instant) {
-        match event {
-            Event::Video(picture) => return self.inlet.video(picture),
-            Event::Audio(packet) => return self.inlet.audio(packet),
-            Event::Closed(_) => self.closed = true,
-            _ => {}
-        }
-        let connected = matches!(event, Event::Connected);
-        self.observer.event(self.participant, event);
-        if connected {
-            self.ask(now);
-        }
-    }
-
-    /// Asks for the keyframe that the feed waits for.
-    fn ask(&mut self, now: Instant) {
-        if self.peer.is_connected() && self.feed.ask(now) {
-            self.observer.event(self.participant, Event::KeyframeNeeded);
-        }
-    }
-
-    /// Sends one picture if the feed wants it. Returns the rendition that flows no more.
-    fn picture(&mut self, rendition: RenditionId, picture: &VideoOut, packets: &Packets, now: Instant) -> Option<RenditionId> {
-        if !self.peer.is_connected() {
-            return None;
-        }
-        let (left, switches) = match self.feed.picture(rendition, picture.keyframe, picture.layer) {
-            Verdict::Skip => return None,
-            Verdict::Drop => {
-                self.ask(now);
-                return None;
-            }
-            Verdict::Send => (None, false),
-            Verdict::Switch { left } => (left, true),
-        };
-        if switches {
-            self.peer.begin_anew(now);
-        }
-        let rtp_time = self.feed.stamp(picture.rtp_time);
-        match self.peer.send_video(picture, packets, rtp_time, now) {
-            Sent::Sent => {
-                if switches {
-                    self.untold = Some(rendition);
-                }
-                // A room that is too busy to hear of it is told with the next picture.
-                self.untold = self.untold.filter(|flows| !self.observer.event(self.participant, Event::Flows(*flows)));
-                return left;
-            }
-            Sent::Unfit => {
-                refuse("video_unfit");
-                self.feed.interrupt();
-            }
-            Sent::Congested if picture.layer > 0 => {
-                refuse("video_congested");
-                return left;
-            }
-            Sent::Congested => {
-                refuse("video_congested");
-                self.feed.pause(now);
-            }
-        }
-        left.or(Some(rendition).filter(|rendition| self.feed.missing() != Some(*rendition)))
-    }
-}
-
-fn refuse(reason: &'static str) {
+pub(super) fn refuse(reason: &'static str) {
     metrics::counter!("mixdown_drops_total", "reason" => reason).increment(1);
 }

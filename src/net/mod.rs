@@ -10,6 +10,7 @@ mod bucket;
 mod driver;
 pub mod hub;
 mod route;
+mod slot;
 mod table;
 mod tcp;
 mod threads;
