@@ -169,10 +169,10 @@ async fn measure(setup: &Setup, meter: &Meter, clips: &[Arc<Clip>], bar: &Progre
         Some((target, ..)) if setup.more_viewers > 0 => more_viewers(setup, meter, target, bar).await?,
         _ => None,
     };
-    // Beside the same load.
+    // Beside the same load, where viewers are sent what is sent there.
     let sends = match per_viewer {
-        Some(_) => datagrams::cost(setup.more_viewers).await.ok(),
-        None => None,
+        Some(_) if setup.sends_video() && setup.is_plain() => datagrams::cost(setup.more_viewers).await.ok(),
+        _ => None,
     };
     bar.set_message(format!("{setup}: leaving"));
     let mut left = Vec::new();
@@ -433,8 +433,10 @@ fn costs(setup: &Setup, m: &Measured, floor_ms: Option<f64>) -> Vec<Row> {
         let most = datagrams::goal(m.sends, floor_ms);
         let goal = "≤ 2 ms, as machines go";
         rows.push(Row::judged("an additional viewer, per second", "ms", m.per_viewer, goal, |ms| ms <= most));
-        rows.push(Row::plain("of that, the kernel would take for its datagrams", "ms", m.sends));
-        rows.push(Row::plain("what it may take on this machine", "ms", Some(most)));
+        if m.sends.is_some() {
+            rows.push(Row::plain("of that, the kernel would take for its datagrams", "ms", m.sends));
+            rows.push(Row::plain("what it may take on this machine", "ms", Some(most)));
+        }
     }
     rows
 }
