@@ -16,7 +16,7 @@ run: ## Installs what the build needs, builds in release, serves the demo room o
 	exec $(TARGET)/release/mixdown serve --dev $(ARGS)
 
 test: ## Installs what the tests need and runs all of them
-	@$(PYTHON) tools/packages.py test
+	@$(PYTHON) tools/packages.py build
 	@$(PYTHON) tools/check.py
 
 lint: ## The quick checks alone: format, clippy, documentation, configuration

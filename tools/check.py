@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Runs every check of the project, one after the other, each named and timed: `check.py [--lint] [STEP…]`.
+"""Runs every check of the project, each named and timed: `check.py [--lint] [STEP…]`.
 
-Without names all steps run; `--lint` runs the quick ones. A step's whole output goes to artifacts/checks/STEP.log and, with
+Without names all steps run; `--lint` runs the quick ones. They run one after the other, but for those that run aside: what is fetched
+and installed for the tests comes while others compile, and what only compiles and lints runs while tests wait for real time, and takes
+only what these leave of the processors. A step's whole output goes to artifacts/checks/STEP.log and, with
 CI set, to the terminal as well; a step that fails shows its end. The last line is `N passed, N failed, N skipped`: the sum of
 the tests that the steps count themselves, and one for each step that does not count.
 """
@@ -13,7 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable
 
@@ -84,6 +87,12 @@ class Step:
     directory: Path = ROOT
     environment: dict[str, str] = field(default_factory=dict)
     lint: bool = False
+    aside: bool = False
+    "Runs while those behind it do, and its output is shown when it is done."
+    patient: bool = False
+    "Takes what processor time nobody else wants, where it runs aside."
+    joins: bool = False
+    "Waits for all that runs aside when its turn comes."
 
     def missing(self) -> str | None:
         absent = [str(path.relative_to(ROOT)) for path in self.needs if not path.exists()]
@@ -106,9 +115,9 @@ def tests_step(install: list[str]) -> Step:
         run = cargo("nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--status-level", "slow", "--final-status-level", "fail")
         # Beside those that run in real time, as many as there are processors, one that does not (.config/nextest.toml).
         run += ["--test-threads", str((os.cpu_count() or 1) + 1)]
-        return Step("tests", [install, run], count_nextest, timeout_s=2700, environment=environment)
+        return Step("tests", [install, run], count_nextest, timeout_s=2700, environment=environment, joins=True)
     run = cargo("test", "--locked", "--workspace", "--no-fail-fast", "-q")
-    return Step("tests", [install, run], count_cargo_test, timeout_s=2700, environment=environment)
+    return Step("tests", [install, run], count_cargo_test, timeout_s=2700, environment=environment, joins=True)
 
 
 def steps() -> list[Step]:
@@ -118,19 +127,21 @@ def steps() -> list[Step]:
     python, requirements = str(VENV / "bin" / "python"), ROOT / "tests" / "requirements.txt"
     install = [sys.executable, str(ROOT / "tools" / "requirements.py"), str(requirements.relative_to(ROOT))]
     return [
+        # Browsers, other servers and foreign clients: mostly waits for the network and the disk.
+        Step("install", [[sys.executable, str(ROOT / "tools" / "packages.py"), "test"], install], timeout_s=1200, aside=True),
         Step("format", [cargo("fmt", "--all", "--check")], lint=True),
-        Step("clippy", [cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings")], timeout_s=1200, lint=True),
-        # The program alone: its tests are run with all codecs.
-        Step("without-h264", [cargo("check", "--locked", "-p", "mixdown", "--no-default-features")], lint=True,
-             environment={"RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}),
-        # With the S3 server that uploads are tested against.
-        tests_step(install),
-        Step("docs", [cargo("doc", "--locked", "--workspace", "--no-deps", "--document-private-items")], environment={"RUSTDOCFLAGS": "-D warnings -A rustdoc::private_intra_doc_links"}, lint=True),
         # With the tests' features: the same dependencies are not built twice.
-        Step("build", [cargo("build", "--locked", "--workspace", "--bins", "--tests")], timeout_s=1200, lint=True),
+        Step("build", [cargo("build", "--locked", "--workspace", "--bins", "--tests")], timeout_s=1800, lint=True),
+        tests_step(install),
+        Step("clippy", [cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings")], timeout_s=1200, lint=True, aside=True, patient=True),
+        # The program alone: its tests are run with all codecs. With a test, so that dependencies have the features that they have been checked with.
+        Step("without-h264", [cargo("check", "--locked", "-p", "mixdown", "--no-default-features", "--lib", "--bins", "--test", "architecture")], lint=True,
+             environment={"RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}, aside=True, patient=True),
+        Step("docs", [cargo("doc", "--locked", "--workspace", "--no-deps", "--document-private-items")], environment={"RUSTDOCFLAGS": "-D warnings -A rustdoc::private_intra_doc_links"},
+             lint=True, aside=True, patient=True),
+        Step("licences", [cargo("deny", "--offline", "check", "bans", "licenses", "sources")], needs=[ROOT / "deny.toml"], tools=["cargo-deny"], lint=True),
         Step("config", [[mixdown, "config", "check", "--dev", "config/mixdown.toml"], [mixdown, "config", "check", "config/docker.toml"]], lint=True,
              environment={"MIXDOWN_AUTH_KEYS": f"main:{secrets.token_urlsafe(36)}", "TURN_SECRET": secrets.token_urlsafe(36)}),
-        Step("licences", [cargo("deny", "--offline", "check", "bans", "licenses", "sources")], needs=[ROOT / "deny.toml"], tools=["cargo-deny"], lint=True),
         Step("browser", [["npm", "ci", "--silent"], ["npm", "test"]], count_summary, 900, [browser / "package.json"], ["node", "npm"], browser,
              program | {"PUPPETEER_SKIP_DOWNLOAD": "1"}),
         Step("contract", [install, [python, str(contract / "run.py")]], count_summary, 600, [requirements], environment=program),
@@ -141,11 +152,13 @@ def steps() -> list[Step]:
 
 def run_step(step: Step) -> tuple[int, str]:
     """Runs the step's commands until one fails; returns its exit code (124: out of time) and all output."""
-    loud = bool(os.environ.get("CI"))
+    loud = bool(os.environ.get("CI")) and not step.aside
     deadline = time.monotonic() + step.timeout_s
     output: list[str] = []
     with open(LOGS / f"{step.name}.log", "w", encoding="utf-8") as log:
         for command in step.commands:
+            if step.aside and step.patient and shutil.which("chrt"):
+                command = ["chrt", "--idle", "0", *command]
             log.write(f"$ {' '.join(command)}\n")
             try:
                 process = subprocess.Popen(command, cwd=step.directory, env=os.environ | step.environment, stdin=subprocess.DEVNULL,
@@ -184,17 +197,35 @@ def report(step: Step) -> Count:
         print(f"skip  {step.name:<14}        not here: {missing}", flush=True)
         return Count(skipped=1)
     if os.environ.get("CI"):
-        print(f"----  {step.name}", flush=True)
+        print(f"----  {step.name}{' (aside)' if step.aside else ''}", flush=True)
     start = time.monotonic()
     code, text = run_step(step)
     count = step.count(text) or (Count(passed=1) if code == 0 else Count())
     if code != 0 and count.failed == 0:
         # It failed outside of what it counts.
         count += Count(failed=1)
-    print(f"{'FAIL' if count.failed else 'ok  '}  {step.name:<14} {time.monotonic() - start:6.1f} s  {count}", flush=True)
+    said = f"{'FAIL' if count.failed else 'ok  '}  {step.name:<14} {time.monotonic() - start:6.1f} s  {count}\n"
+    if os.environ.get("CI") and step.aside:
+        said = text + said
     if count.failed and not os.environ.get("CI"):
-        print("".join(f"      {line}\n" for line in text.splitlines()[-80:]), end="", flush=True)
+        said += "".join(f"      {line}\n" for line in text.splitlines()[-80:])
+    print(said, end="", flush=True)
     return count
+
+
+def report_all(chosen: list[Step]) -> Count:
+    """Runs the steps in their order; those that run aside, one after the other beside the rest."""
+    total = Count()
+    with ThreadPoolExecutor(max_workers=1) as lane:
+        aside: list[Future[Count]] = []
+        for step in chosen:
+            if step.aside:
+                aside.append(lane.submit(report, step))
+                continue
+            if step.joins:
+                wait(aside)
+            total += report(step)
+    return sum((ended.result() for ended in aside), total)
 
 
 def main() -> int:
@@ -204,9 +235,11 @@ def main() -> int:
     if unknown:
         print(f"no such step: {', '.join(sorted(unknown))}; there are {', '.join(step.name for step in steps())}", file=sys.stderr)
         return 2
+    if names or "--lint" in sys.argv:
+        chosen = [replace(step, aside=False) for step in chosen]
     LOGS.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    total = sum((report(step) for step in chosen), Count())
+    total = report_all(chosen)
     print(f"{time.monotonic() - start:.0f} s; logs in {LOGS.relative_to(ROOT)}")
     print(total)
     return 1 if total.failed else 0
