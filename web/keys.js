@@ -14,7 +14,7 @@ function taken({ target, key }) {
 
 /**
  * @param {Record<string, () => any>} actions - by key
- * @param {(held: boolean) => void} talk - the space bar
+ * @param {(held: boolean) => boolean} talk - the space bar; says whether it has opened the microphone
  * @param {() => boolean} active
  */
 export function bindKeys(actions, talk, active) {
@@ -29,7 +29,7 @@ export function bindKeys(actions, talk, active) {
     if (!box.checked && key !== 'Escape') return;
     if (key === ' ') {
       event.preventDefault();
-      if (!repeat) talk((held = true));
+      if (!repeat) held ||= talk(true);
       return;
     }
     const action = actions[key.length === 1 ? key.toLowerCase() : key];
@@ -37,7 +37,11 @@ export function bindKeys(actions, talk, active) {
     event.preventDefault();
     Promise.resolve(action()).catch(() => {});
   });
-  const release = () => held && talk((held = false));
+  // A microphone that was open before the key went down stays open.
+  const release = () => {
+    if (held) talk(false);
+    held = false;
+  };
   addEventListener('keyup', (event) => event.key === ' ' && release());
   addEventListener('blur', release);
 }

@@ -30,7 +30,8 @@ export class Line {
   #make;
   #notify;
   #verdict;
-  #wake = null;
+  /** Ends each wait that is going on. @type {Set<() => void>} */
+  #waits = new Set();
   #grace = 0;
   #recovering = false;
 
@@ -44,7 +45,7 @@ export class Line {
     this.#verdict = verdict;
     this.#make = make;
     this.#notify = notify;
-    this.online = () => this.#wake?.();
+    this.online = () => this.#wake();
     globalThis.addEventListener?.('online', this.online);
   }
 
@@ -67,7 +68,14 @@ export class Line {
     clearTimeout(this.#grace);
     this.session?.close();
     this.#set('closed', error);
-    this.#wake?.();
+    this.#wake();
+  }
+
+  /** Tries at once: begins a recovery, or ends the wait before the next attempt of the one under way. */
+  retry() {
+    if (!this.#recovering) return this.lost();
+    this.#wake();
+    return Promise.resolve();
   }
 
   /**
@@ -112,9 +120,9 @@ export class Line {
     clearTimeout(this.#grace);
     if (state === 'connected') {
       this.#set('connected');
-      this.#wake?.();
+      this.#wake();
     } else if (state === 'failed' || state === 'disconnected') {
-      this.#wake?.();
+      this.#wake();
       this.#grace = setTimeout(() => this.lost(), state === 'failed' ? 0 : GRACE_MS);
     }
   }
@@ -174,17 +182,20 @@ export class Line {
     return this.#sleep(Math.max(base * (0.75 + Math.random() / 2), seconds * 1000));
   }
 
-  /** Cut short by a change of the connection, by the network's return and by `close`. */
+  /** Cut short by a change of the connection, by the network's return, by `retry` and by `close`. */
   #sleep(ms) {
     return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      const line = this;
-      function done() {
+      const done = () => {
         clearTimeout(timer);
-        line.#wake = null;
+        this.#waits.delete(done);
         resolve();
-      }
-      this.#wake = done;
+      };
+      const timer = setTimeout(done, ms);
+      this.#waits.add(done);
     });
+  }
+
+  #wake() {
+    for (const done of [...this.#waits]) done();
   }
 }

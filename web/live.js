@@ -110,7 +110,7 @@ export class Live extends EventTarget {
 
   /** Tries to get the connection back now instead of when the next attempt is due. */
   reconnect() {
-    return this.line.lost();
+    return this.line.retry();
   }
 
   /** Ends the session. The object is of no further use. */
@@ -215,5 +215,31 @@ export class Live extends EventTarget {
   #stop() {
     globalThis.removeEventListener?.('pagehide', this.onPageHide);
     this.detach();
+  }
+}
+
+/** @param {string} path @param {{url?: string}} options @param {Record<string, string | undefined>} query */
+export function endpoint(path, { url }, query) {
+  const target = new URL(path, url ?? globalThis.location.href);
+  for (const [key, value] of Object.entries(query)) if (value) target.searchParams.set(key, value);
+  return target;
+}
+
+/** A view of a room as one stream (WHEP). Events: `state`, `picture`. */
+export class Player extends Live {
+  /** Use `watch` of mixdown.js. */
+  constructor(options) {
+    super(options, endpoint(`/whep/${encodeURIComponent(options.room)}`, options, { view: options.view, name: options.name }));
+  }
+
+  /** Own id as a viewer; null until the answer has come. @returns {string | null} */
+  get id() {
+    return this.line.session?.location?.pathname.split('/').pop() ?? null;
+  }
+
+  /** @protected */
+  prepare({ pc }) {
+    pc.addTransceiver('audio', { direction: 'recvonly' });
+    pc.addTransceiver('video', { direction: 'recvonly' });
   }
 }

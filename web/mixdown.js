@@ -37,12 +37,12 @@
 
 import { GONE, receive } from './channel.js';
 import { Hints } from './hints.js';
-import { Live } from './live.js';
-import { finalWord, granted, Hearing, Mutes } from './moderation.js';
+import { endpoint, Live, Player } from './live.js';
+import { finalWord, granted, Hearing, letGo, Mutes } from './moderation.js';
 import { MixdownError, request } from './session.js';
 import { LAYERS, prefer, turn } from './transceivers.js';
 
-export { MixdownError };
+export { MixdownError, Player };
 
 /**
  * @typedef {object} JoinOptions
@@ -70,6 +70,7 @@ export { MixdownError };
  * @property {boolean} muted_audio
  * @property {boolean} muted_video
  * @property {boolean} [operator_muted_audio] - by a moderator, who alone can take it back
+ * @property {boolean} [operator_muted_video]
  * @property {boolean} [camera] - whether a camera is sent
  * @property {boolean} [screen]
  * @property {boolean} [speaking]
@@ -100,30 +101,9 @@ export async function watch(options) {
   return player;
 }
 
-/** @param {string} path @param {object} options @param {object} query */
-function endpoint(path, { url }, query) {
-  const target = new URL(path, url ?? globalThis.location.href);
-  for (const [key, value] of Object.entries(query)) if (value) target.searchParams.set(key, value);
-  return target;
-}
-
-/** A view of a room as one stream (WHEP). Events: `state`, `picture`. */
-export class Player extends Live {
-  /** Use {@link watch}. */
-  constructor(options) {
-    super(options, endpoint(`/whep/${encodeURIComponent(options.room)}`, options, { view: options.view, name: options.name }));
-  }
-
-  /** Own id as a viewer; null until the answer has come. @returns {string | null} */
-  get id() {
-    return this.line.session?.location?.pathname.split('/').pop() ?? null;
-  }
-
-  /** @protected */
-  prepare({ pc }) {
-    pc.addTransceiver('audio', { direction: 'recvonly' });
-    pc.addTransceiver('video', { direction: 'recvonly' });
-  }
+/** Ends captures. @param {...(MediaStreamTrack | null)} tracks */
+function stop(...tracks) {
+  for (const track of tracks) track?.stop();
 }
 
 /**
@@ -132,7 +112,7 @@ export class Player extends Live {
  * Events, all CustomEvents, with their `detail`:
  * `state` {state, error} · `picture` {width, height} · `hello` · `tiles` {width, height, tiles} · `roster` {people} ·
  * `joined` {person} · `left` {person} · `speaker` {participant} · `chat` {participant, name, text, at, own, past} (`past`: said
- * before one came) · `moderated` {audio, video} (somebody else has muted this) · `released` (a moderator's mute is taken back) · `admission` {waiting} (one waits to be let in, or
+ * before one came) · `moderated` {audio, video} (somebody else has muted this) · `released` {audio, video} (a moderator's mute of this is taken back) · `admission` {waiting} (one waits to be let in, or
  * no longer) · `waiting` {people} (who waits, for moderators) · `transfer` {room, token} · `recording` {active, recordings} ·
  * `error` {status, detail} · `media` {camera, microphone, screen} (what is sent has changed).
  */
@@ -174,7 +154,10 @@ export class Conference extends Live {
     const [audio, video] = media?.getTracks ? [media.getAudioTracks()[0], media.getVideoTracks()[0]] : [media?.audio, media?.video];
     this.#keep('microphone', audio ?? null);
     this.#keep('camera', video ?? null);
-    this.addEventListener('state', ({ detail }) => detail.state === 'closed' && this.#hints.stop());
+    this.addEventListener('state', ({ detail }) => {
+      if (detail.state === 'connected') this.#lines.session.propose().catch(() => {});
+      if (detail.state === 'closed') this.#end();
+    });
   }
 
   /** What is being sent. */
@@ -214,6 +197,8 @@ export class Conference extends Live {
    */
   async shareScreen(stream) {
     const shared = stream ?? (await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 30 } }, audio: true }));
+    // The browser's dialogue may be answered after the call.
+    if (this.state === 'closed') return stop(...shared.getTracks());
     const [video] = shared.getVideoTracks();
     if ('contentHint' in video) video.contentHint = 'detail';
     this.#keep('screen', video);
@@ -223,8 +208,7 @@ export class Conference extends Live {
 
   /** Takes the screen away again and ends its capture. */
   async stopScreen() {
-    this.#media.screen?.stop();
-    this.#media.screenAudio?.stop();
+    stop(this.#media.screen, this.#media.screenAudio);
     this.#keep('screen', null);
     this.#keep('screenAudio', null);
     await this.#apply();
@@ -341,7 +325,7 @@ export class Conference extends Live {
     const audio = pc.addTransceiver('audio', { direction: direction(microphone) });
     const video = pc.addTransceiver('video', { direction: direction(camera), sendEncodings: encodings });
     prefer(video, videoCodec);
-    const lines = { session, audio, video, screen: null, screenAudio: null, unsaid: false };
+    const lines = { session, audio, video, screen: null, screenAudio: null };
     this.#lines = lines;
     session.slides = () => [lines.screen?.mid, lines.screenAudio?.mid].filter((mid) => typeof mid === 'string');
     this.#sync();
@@ -397,13 +381,18 @@ export class Conference extends Live {
   /** Brings the connection in line with what shall be sent; offers again where m-lines change. */
   async #apply() {
     const lines = this.#lines;
-    if (this.#sync()) lines.unsaid = true;
+    const changed = this.#sync();
     this.#tellMutes();
     this.#changed();
     // Before the first answer nothing can be offered again: `opened` comes back to it.
-    if (!lines?.unsaid || !lines.session.location) return;
-    lines.unsaid = false;
-    await lines.session.renegotiate();
+    await lines?.session.propose(changed);
+  }
+
+  /** What is captured for the call does not outlive it; camera and microphone are the caller's. */
+  #end() {
+    this.#hints.stop();
+    clearTimeout(this.#settling);
+    stop(this.#media.screen, this.#media.screenAudio);
   }
 
   /** @returns whether an m-line was added or has changed its direction */
@@ -462,7 +451,7 @@ export class Conference extends Live {
   #tellMutes() {
     const { camera, microphone } = this.#media;
     const told = { audio: this.muted.audio || !microphone, video: this.muted.video || !camera };
-    this.#mutes.tell(told, performance.now());
+    this.#mutes.tell(told);
     this.#send({ type: 'mute', ...told });
   }
 
@@ -478,7 +467,7 @@ export class Conference extends Live {
     const by = own && this.#mutes.byOthers(own, now);
     clearTimeout(this.#settling);
     const wait = this.#mutes.settlesIn(now);
-    // No further roster may come: this one is looked at again once it cannot be an echo.
+    // No further roster may come: this one is looked at again once it cannot be an older word.
     if (wait) this.#settling = setTimeout(() => this.moderated(), wait);
     if (!by) return;
     this.muted = { audio: this.muted.audio || by.audio, video: this.muted.video || by.video };
@@ -490,14 +479,15 @@ export class Conference extends Live {
 
   /** @internal */
   enter(people) {
-    const held = (list) => Boolean(list.find(({ id }) => id === this.id)?.operator_muted_audio);
-    const released = held(this.people) && !held(people);
+    const own = people.find(({ id }) => id === this.id);
+    const released = letGo(this.people.find(({ id }) => id === this.id), own);
     const before = new Map(this.people.map((person) => [person.id, person]));
     this.people = people;
     this.emit('roster', { people });
     for (const person of people) if (!before.delete(person.id)) this.emit('joined', { person });
     for (const person of before.values()) this.emit('left', { person });
+    if (own) this.#mutes.hear(own, performance.now());
     this.moderated();
-    if (released) this.emit('released');
+    if (released) this.emit('released', released);
   }
 }

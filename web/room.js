@@ -34,6 +34,8 @@ class Call {
   #panel = new Panel(() => this.#buttons());
   #recorder = null;
   #sharing = false;
+  /** Whether the browser asks which screen to share. */
+  #picking = false;
   #feed = null;
   #measured = 0;
   #speakerTimer = 0;
@@ -86,18 +88,26 @@ class Call {
     devices.opened.then(() => this.#late()).catch(report);
   }
 
-  /** Sends devices that were opened after the join. */
+  /** Sends devices that were opened after the join, and no longer those that were closed meanwhile. */
   async #late() {
-    const { camera, microphone } = devices;
-    if (camera && this.#conference.media.camera !== camera) await this.#conference.setCamera(camera);
-    if (microphone && this.#conference.media.microphone !== microphone) await this.#conference.setMicrophone(microphone);
+    const conference = this.#conference;
+    if (conference.media.camera !== devices.camera) await conference.setCamera(devices.camera);
+    if (conference.media.microphone !== devices.microphone) await conference.setMicrophone(devices.microphone);
+  }
+
+  /** Opens one device, where it is not open. @param {'camera' | 'microphone'} source @returns whether the call can send it */
+  async #open(source) {
+    if (devices[source]) return true;
+    await devices.open({ camera: source === 'camera', microphone: source === 'microphone' });
+    if (this.#conference.state === 'closed') return false;
+    if (!devices[source]) toast(devices.problem, 'bad');
+    return Boolean(devices[source]);
   }
 
   async microphone() {
     const conference = this.#conference;
     if (!conference.media.microphone) {
-      await devices.open({ camera: false, microphone: true });
-      if (devices.problem) return toast(devices.problem, 'bad');
+      if (!(await this.#open('microphone'))) return;
       conference.setMuted({ audio: false });
       await conference.setMicrophone(devices.microphone);
     } else {
@@ -109,26 +119,36 @@ class Call {
 
   async camera() {
     const conference = this.#conference;
-    if (conference.media.camera) {
+    if (this.#filmed) {
       const done = conference.setCamera(null);
       devices.close('camera');
       await done;
     } else {
-      await devices.open({ camera: true, microphone: false });
-      if (devices.problem) return toast(devices.problem, 'bad');
+      if (!(await this.#open('camera'))) return;
+      conference.setMuted({ video: false });
       await conference.setCamera(devices.camera);
     }
-    prefs.set('camera-on', Boolean(conference.media.camera));
-    announce(conference.media.camera ? 'Camera on' : 'Camera off');
+    prefs.set('camera-on', this.#filmed);
+    announce(this.#filmed ? 'Camera on' : 'Camera off');
+  }
+
+  /** Whether the camera is on, and not hidden by a moderator. */
+  get #filmed() {
+    const { media, muted } = this.#conference;
+    return Boolean(media.camera) && !muted.video;
   }
 
   async screen() {
     const conference = this.#conference;
+    if (this.#picking) return;
+    this.#picking = true;
     try {
       await (conference.media.screen ? conference.stopScreen() : conference.shareScreen());
     } catch (error) {
       // The person has closed the browser's dialogue.
       if (error.name !== 'NotAllowedError' && error.name !== 'AbortError') throw error;
+    } finally {
+      this.#picking = false;
     }
   }
 
@@ -144,10 +164,12 @@ class Call {
     else await $('room').requestFullscreen?.();
   }
 
-  /** Push to talk. @param {boolean} held */
+  /** Push to talk. @param {boolean} held @returns whether that has changed anything */
   #talk(held) {
     const { media, muted } = this.#conference;
-    if (media.microphone && muted.audio === held) this.#conference.setMuted({ audio: !held });
+    if (!media.microphone || muted.audio !== held) return false;
+    this.#conference.setMuted({ audio: !held });
+    return true;
   }
 
   #listen(conference) {
@@ -164,7 +186,7 @@ class Call {
     on('waiting', ({ people }) => this.#knocking(people));
     on('transfer', (to) => this.#transfer(to));
     on('moderated', ({ audio }) => toast(audio ? 'A moderator has muted your microphone' : 'A moderator has switched your camera off'));
-    on('released', () => toast('A moderator lets you speak again'));
+    on('released', ({ audio }) => toast(audio ? 'A moderator lets you speak again' : 'A moderator lets you show your camera again'));
     on('chat', (message) => this.#heard(message));
     on('error', ({ detail }) => toast(detail, 'bad'));
   }
@@ -201,8 +223,9 @@ class Call {
   }
 
   #over(error) {
-    for (const source of ['camera', 'microphone']) devices.close(source);
-    this.#conference.media.screen?.stop();
+    shut();
+    // What the person allows only now has nobody to go to.
+    devices.addEventListener('change', shut);
     this.#panel.show(null);
     document.body.className = 'landing';
     for (const id of ['room', 'room-title', 'top-right']) $(id).hidden = true;
@@ -272,22 +295,25 @@ class Call {
 
   #media() {
     const { media, muted } = this.#conference;
-    this.#overlay.show(media.camera);
+    this.#overlay.show(this.#filmed ? media.camera : null);
     if (this.#sharing !== Boolean(media.screen)) announce(media.screen ? 'You share your screen' : 'Your screen is no longer shared');
     this.#sharing = Boolean(media.screen);
-    this.#press('mic', Boolean(media.microphone) && !muted.audio, 'mic', 'mic-off', 'Mute', 'Unmute');
-    this.#press('camera', Boolean(media.camera), 'camera', 'camera-off', 'Camera', 'Camera');
-    this.#press('screen', this.#sharing, 'screen', 'screen', 'Stop', 'Share');
+    this.#press('mic', Boolean(media.microphone) && !muted.audio, 'mic', 'mic-off', 'Microphone');
+    this.#press('camera', this.#filmed, 'camera', 'camera-off', 'Camera');
+    // Its name says what it does next, so that it is no switch.
+    $('screen').removeAttribute('aria-pressed');
+    $('screen').querySelector('span').textContent = this.#sharing ? 'Stop' : 'Share';
     $('screen').classList.toggle('active', this.#sharing);
     $('self-muted').hidden = Boolean(media.microphone) && !muted.audio;
     this.#buttons();
   }
 
-  #press(id, on, onIcon, offIcon, onText, offText) {
+  /** A switch: its name stays, its state changes. */
+  #press(id, on, onIcon, offIcon, name) {
     setIcon($(id), on ? onIcon : offIcon);
     $(id).setAttribute('aria-pressed', String(on));
-    $(id).classList.toggle('off', !on && id !== 'screen');
-    $(id).querySelector('span').textContent = on ? onText : offText;
+    $(id).classList.toggle('off', !on);
+    $(id).querySelector('span').textContent = name;
   }
 
   /** The buttons that show what the page itself does. */
@@ -344,6 +370,11 @@ class Call {
     toast('Link copied');
     setTimeout(() => setIcon($('copy'), 'link'), 2000);
   }
+}
+
+/** Ends what is captured. */
+function shut() {
+  for (const source of ['camera', 'microphone']) if (devices[source]) devices.close(source);
 }
 
 function report(error) {

@@ -15,6 +15,10 @@ const FRAGMENT = 'application/trickle-ice-sdpfrag';
 const TRICKLE_MS = 30;
 /** An unreachable server must not hold a join up longer than this for the sake of its ICE servers. */
 const OPTIONS_MS = 1500;
+/** A request without an answer within this time counts as one that never reached the server. */
+const REQUEST_MS = 10_000;
+/** How long an offer that could not be told waits before it is told again. */
+const OFFER_MS = 3000;
 
 /** A request that the server refused, or that never reached it (`status` 0). */
 export class MixdownError extends Error {
@@ -47,6 +51,11 @@ async function refusal(response) {
   return new MixdownError(message, response.status, problem, Number.isFinite(retry) ? retry : undefined);
 }
 
+/** @param {Error} error - why no whole answer has come */
+function unreachable(error) {
+  return new MixdownError(`the server cannot be reached (${error.message})`);
+}
+
 /**
  * fetch, with refusals and dead networks as MixdownError.
  *
@@ -58,7 +67,7 @@ export async function request(url, options) {
   try {
     response = await fetch(url, { cache: 'no-store', credentials: 'omit', ...options });
   } catch (error) {
-    throw new MixdownError(`the server cannot be reached (${error.message})`);
+    throw unreachable(error);
   }
   if (!response.ok) throw await refusal(response);
   return response;
@@ -84,6 +93,8 @@ export class Session {
   #ended = false;
   #timer = 0;
   #closed = false;
+  #due = false;
+  #again = 0;
 
   /**
    * @param {object} options
@@ -123,7 +134,7 @@ export class Session {
       this.#etag = response.headers.get('ETag') ?? '';
       this.#adopt(response);
       if (this.#closed) return this.#delete();
-      await this.pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+      await this.pc.setRemoteDescription({ type: 'answer', sdp: response.text });
       this.#trickle();
     });
   }
@@ -136,12 +147,44 @@ export class Session {
       try {
         const response = await this.#send('PATCH', SDP, this.#offer(), this.#etag ? { 'If-Match': this.#etag } : {});
         this.#etag = response.headers.get('ETag') ?? this.#etag;
-        await this.pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+        await this.pc.setRemoteDescription({ type: 'answer', sdp: response.text });
       } catch (error) {
+        // The server may have taken the offer all the same, and have gone on to another ETag.
+        if (error.status === 0) this.#etag = '';
         await this.#rollBack();
         throw error;
       }
     });
+  }
+
+  /**
+   * Offers what the server does not know yet. What it cannot be told now it is told later; who has changed something hears
+   * of the failure.
+   *
+   * @param {boolean} [changed] - whether there is something new
+   */
+  async propose(changed = false) {
+    this.#due ||= changed;
+    if (!this.#due || !this.location) return;
+    clearTimeout(this.#again);
+    this.#due = false;
+    try {
+      await this.renegotiate();
+    } catch (error) {
+      this.#due = true;
+      if (error.temporary) this.#proposeLater(Math.max(OFFER_MS, (error.retryAfter ?? 0) * 1000));
+      throw error;
+    }
+  }
+
+  #proposeLater(ms) {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => {
+      if (this.#closed) return;
+      // While the path is down, its restart must not wait behind an offer.
+      if (this.pc.connectionState === 'connected') this.propose().catch(() => {});
+      else this.#proposeLater(ms);
+    }, ms);
   }
 
   /** ICE restart: new credentials on both sides, media and certificates as they are. */
@@ -157,7 +200,7 @@ export class Session {
         const response = await this.#send('PATCH', FRAGMENT, body, { 'If-Match': '*' });
         this.#etag = response.headers.get('ETag') ?? this.#etag;
         this.#adopt(response);
-        await pc.setRemoteDescription({ type: 'answer', sdp: withFragment(pc.remoteDescription.sdp, await response.text()) });
+        await pc.setRemoteDescription({ type: 'answer', sdp: withFragment(pc.remoteDescription.sdp, response.text) });
       } catch (error) {
         await this.#rollBack();
         throw error;
@@ -175,7 +218,7 @@ export class Session {
   async resource(method, patch) {
     if (!this.location) throw new MixdownError('the session has ended', 404);
     const response = await this.#send(method, patch && 'application/merge-patch+json', patch && JSON.stringify(patch));
-    return response.status === 204 ? null : response.json();
+    return response.status === 204 ? null : JSON.parse(response.text);
   }
 
   /** Ends the session on both sides. Never throws; safe while the page unloads. */
@@ -183,6 +226,7 @@ export class Session {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#again);
     this.pc.close();
     this.#delete();
   }
@@ -209,11 +253,16 @@ export class Session {
     if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
   }
 
-  #send(method, type, body, headers = {}, url = this.location) {
+  /** The limit holds for the answer's body too, which is why it is read here. */
+  async #send(method, type, body, headers = {}, url = this.location) {
     const all = { ...headers };
     if (type) all['Content-Type'] = type;
     if (this.token) all.Authorization = `Bearer ${this.token}`;
-    return request(url, { method, headers: all, body });
+    const response = await request(url, { method, headers: all, body, signal: AbortSignal.timeout(REQUEST_MS) });
+    const text = await response.text().catch((error) => {
+      throw unreachable(error);
+    });
+    return { status: response.status, headers: response.headers, text };
   }
 
   /** Servers named in the answer serve the next gathering. */

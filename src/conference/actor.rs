@@ -45,6 +45,18 @@ pub async fn run(
 ) -> End {
     conference.begun(clock::wall());
     let end = live(&mut conference, requests, &mut inputs, load, linger).await;
+    match catch_unwind(AssertUnwindSafe(|| close(&mut conference, &mut inputs, end))) {
+        Ok(()) => end,
+        Err(_) => {
+            // A room that cannot even be closed is over all the same, and its name is free.
+            metrics::counter!("mixdown_panics_total", "unit" => "room").increment(1);
+            tracing::error!(room = %conference.id(), "the room cannot be closed in order");
+            End::Failed
+        }
+    }
+}
+
+fn close(conference: &mut Conference, inputs: &mut mpsc::Receiver<Input>, end: End) {
     // From here on recordings tell the library themselves that they have ended; those that have told it here are not lost.
     inputs.close();
     while let Ok(input) = inputs.try_recv() {
@@ -53,7 +65,6 @@ pub async fn run(
         }
     }
     conference.ended(clock::wall(), end == End::Failed);
-    end
 }
 
 async fn live(

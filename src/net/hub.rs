@@ -392,9 +392,25 @@ impl Hub {
 fn beat(epoch: Instant, at: Instant, now: Instant) -> Instant {
     let beat = if at > now + FAR { BEAT * 4 } else { BEAT };
     let beats = at.saturating_duration_since(epoch).as_nanos().div_ceil(beat.as_nanos());
-    epoch + beat.saturating_mul(u32::try_from(beats).unwrap_or(u32::MAX))
+    // In nanoseconds, which reach for centuries: so many beats are over in months.
+    epoch + Duration::from_nanos(u64::try_from(beats * beat.as_nanos()).unwrap_or(u64::MAX))
 }
 
 pub(super) fn refuse(reason: &'static str) {
     metrics::counter!("mixdown_drops_total", "reason" => reason).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beat_is_the_next_one_however_long_the_server_has_run() {
+        let epoch = crate::runtime::clock::now();
+        for days in [0, 249, 4_000] {
+            let now = epoch + Duration::from_secs(days * 86_400) + Duration::from_millis(1);
+            assert_eq!(beat(epoch, now + Duration::from_millis(3), now), now + Duration::from_millis(4), "{days}");
+            assert_eq!(beat(epoch, now + Duration::from_millis(90), now), now + Duration::from_millis(99), "{days}");
+        }
+    }
 }

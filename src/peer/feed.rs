@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 const REPEAT: Duration = Duration::from_millis(1_000);
 /// How much longer a subscriber on a slow link waits before it asks, at first.
 const PAUSE: Duration = Duration::from_millis(500);
+/// A link that was fast enough for so long is no longer one that is too slow.
+const CALM: Duration = Duration::from_secs(30);
 /// A time that is further back than this (10 s) is of another clock.
 const SAME_CLOCK: u64 = 900_000;
 
@@ -18,8 +20,9 @@ pub struct Feed {
     /// Shall flow.
     wanted: Option<RenditionId>,
     asked: Option<Instant>,
-    /// How often the link has been too slow for this rendition.
+    /// How often the link has been too slow for this rendition of late, and when last.
     pauses: u32,
+    paused: Option<Instant>,
     /// The link carries half of the pictures.
     halved: bool,
     /// RTP time of the picture that was sent last.
@@ -69,6 +72,9 @@ impl Feed {
     /// pay for, waits ever longer. Meanwhile the room looks for a thinner rendition.
     pub fn pause(&mut self, now: Instant) {
         self.interrupt();
+        if self.paused.replace(now).is_some_and(|paused| now > paused + CALM) {
+            self.pauses = 0;
+        }
         self.asked = Some(now + PAUSE * (1 << self.pauses.min(4)));
         self.pauses += 1;
     }
@@ -156,6 +162,21 @@ mod tests {
         assert_eq!(asked, [0, 1_000, 2_000]);
         feed.picture(A, true, 0);
         assert!(!feed.ask(start + Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn a_slow_link_waits_ever_longer_and_one_that_was_fast_for_a_while_does_not() {
+        let start = crate::runtime::clock::now();
+        let mut feed = Feed::default();
+        feed.want(Some(A));
+        let mut wait = |at_s: u64| {
+            let now = start + Duration::from_secs(at_s);
+            feed.picture(A, true, 0);
+            feed.pause(now);
+            (0..20_000).find(|ms| feed.ask(now + Duration::from_millis(*ms))).unwrap()
+        };
+        assert_eq!([0, 20, 40, 60, 80, 100].map(&mut wait), [1_500, 2_000, 3_000, 5_000, 9_000, 9_000]);
+        assert_eq!([131, 200].map(wait), [1_500, 1_500]);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Tracks {
         tracks
     }
 
-    /// After a negotiation: tracks that still send keep their state.
+    /// After a negotiation: tracks that still send keep their state, and one in the place of another is as large a tile as that was.
     pub fn update(&mut self, rtc: &Rtc, session: &Session) {
         let sounds = rtc.codec_config().params().iter().filter(|params| params.spec().codec.is_audio());
         self.sounds = sounds.fold(0, |sounds, params| sounds | 1 << (*params.pt() & 0x7f));
@@ -111,7 +111,11 @@ impl Tracks {
             self.tracks.push(match known {
                 Some(at) => before.swap_remove(at),
                 None => {
-                    let selector = (layers.len() > 1).then(|| Selector::new(layers.len()));
+                    let height = before.iter().find(|track| track.source == source).and_then(|track| track.height);
+                    let mut selector = (layers.len() > 1).then(|| Selector::new(layers.len()));
+                    if let (Some(selector), Some(height)) = (&mut selector, height) {
+                        selector.want(height);
+                    }
                     Track {
                         mid,
                         source,
@@ -120,7 +124,7 @@ impl Tracks {
                         clock: Clock::default(),
                         requests: Requests::default(),
                         gap: false,
-                        height: None,
+                        height,
                         since: None,
                     }
                 }

@@ -24,6 +24,11 @@ use std::time::{Duration, SystemTime};
 const MOST_HELD: usize = 100;
 /// What a packet of the mix lasts.
 const PACKET: Ticks = Ticks::from_ms(20);
+/// In silence the mix sends a packet now and then (DTX). Players that put each packet's sound right behind the one before would be ahead of the picture from
+/// then on, so what is missing between two is written: holes up to this long.
+const SILENT: Ticks = Ticks::from_ms(1_000);
+/// 20 ms of it, stereo (RFC 6716 §3.1: CELT, full band).
+const SILENCE: &[u8] = &[0xfc, 0xff, 0xfe];
 /// What a picture lasts at most where nothing follows it.
 const PICTURE: Ticks = Ticks::from_ms(100);
 /// [`Options::sound_late`] of a room's mix: the look-ahead of its limiter (2.5 ms) and of Opus (6.5 ms).
@@ -291,9 +296,21 @@ impl Session {
     fn sound(&mut self, packet: &AudioOut, wall: SystemTime) {
         let heard = Ticks::of(Kind::Audio, packet.rtp_time).since(self.options.sound_late);
         let Some(at) = self.place(heard) else { return };
+        self.fill(at, wall);
         let Some((_, fragmenter)) = &mut self.file else { return };
         let result = fragmenter.audio(at, &packet.data);
         self.accept(Kind::Audio, at, result, wall);
+    }
+
+    /// Writes the silence before `at`. What was lost is no silence, and told of.
+    fn fill(&mut self, at: Ticks, wall: SystemTime) {
+        while let Some((_, end)) = self.audio.newest.filter(|(_, end)| end.plus(PACKET) <= at && at.since(*end) <= SILENT) {
+            let Some((_, fragmenter)) = self.file.as_mut().filter(|_| self.audio.lost == 0) else { return };
+            let result = fragmenter.audio(end, SILENCE);
+            if !self.accept(Kind::Audio, end, result, wall) {
+                return;
+            }
+        }
     }
 
     /// False: the unit is no part of the recording.

@@ -141,6 +141,9 @@ impl Store {
         let fallback = unknown.map(|room| Manifest::new(id, &room, "", crate::runtime::clock::rfc3339(wall))).ok_or(Refusal::Unknown)?;
         let before = folder.bytes()?;
         let manifest = writer::recover(&folder, fallback, reason, wall)?;
+        if !self.manifest(id)?.state.is_final() {
+            return Err(io::Error::other("its manifest cannot be written").into());
+        }
         self.0.usage.give_back(before);
         self.0.usage.add(manifest.bytes());
         metrics::counter!("mixdown_recordings_total", "state" => "interrupted").increment(1);

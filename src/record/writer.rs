@@ -18,7 +18,7 @@ use crate::runtime::clock::rfc3339;
 use mixdown_codecs::VideoCodec;
 use sha2::{Digest, Sha256};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -57,11 +57,13 @@ pub struct Usage {
     bytes: AtomicU64,
     /// 0: no limit.
     most: u64,
+    /// Held while a file is written anew beside itself: each takes of the room that the one before has left.
+    rewriting: Mutex<()>,
 }
 
 impl Usage {
     pub fn new(bytes: u64, most: u64) -> Arc<Self> {
-        Arc::new(Self { bytes: AtomicU64::new(bytes), most })
+        Arc::new(Self { bytes: AtomicU64::new(bytes), most, rewriting: Mutex::new(()) })
     }
 
     pub fn bytes(&self) -> u64 {
@@ -294,6 +296,7 @@ impl Writer {
         // From here on it is known to be stopped, whatever becomes of the process.
         report("note that it is stopped", disk::replace(disk, MANIFEST, &self.manifest.json()));
         if is_whole && self.options.progressive {
+            let _one = self.usage.rewriting.lock().unwrap_or_else(PoisonError::into_inner);
             let room = disk.space().map(|space| space.free.saturating_sub(self.options.reserve.of(space.total)));
             self.manifest.form = rewrite(disk, created, room.unwrap_or_default());
         }

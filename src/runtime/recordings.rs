@@ -6,7 +6,7 @@ use crate::conference::handle::Refusal;
 use crate::conference::library::Library;
 use crate::config::{Config, Mode};
 use crate::ids::RecordingId;
-use crate::record::store::Error;
+use crate::record::store::{self, Error};
 use crate::record::{Reason, Store, upload};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,18 +31,11 @@ pub fn open(config: &Config, mode: Mode) -> Result<(Library, Vec<RecordingId>), 
     }
 }
 
-/// Closes what was left, then sweeps, and sends to the bucket, until `stop`.
+/// Closes what was left, then sweeps, and sends to the bucket, until `stop`. What cannot be closed, for the disk refuses, is tried again with each sweep.
 pub async fn keep(library: Library, unfinished: Vec<RecordingId>, stop: CancellationToken) {
     let Ok(store) = library.store().cloned() else { return };
-    for id in unfinished {
-        let library = library.clone();
-        blocking(&store, move |store| match store.recover(id, Reason::Interrupted, clock::wall()) {
-            Ok(manifest) => library.tell(&manifest),
-            Err(error) => tracing::error!(recording = %id, %error, "an interrupted recording cannot be closed"),
-        })
-        .await;
-    }
-    tokio::spawn(upload::run(store.clone(), Arc::new(library), stop.clone()));
+    let mut left = recover(&library, &store, unfinished).await;
+    tokio::spawn(upload::run(store.clone(), Arc::new(library.clone()), stop.clone()));
     loop {
         blocking(&store, |store| match store.sweep(clock::wall()) {
             Ok(gone) if gone.is_empty() => {}
@@ -54,7 +47,30 @@ pub async fn keep(library: Library, unfinished: Vec<RecordingId>, stop: Cancella
             () = stop.cancelled() => return,
             () = tokio::time::sleep(SWEEP_EVERY) => {}
         }
+        left = recover(&library, &store, left).await;
     }
+}
+
+/// Closes them; returns those that could not be.
+async fn recover(library: &Library, store: &Store, unfinished: Vec<RecordingId>) -> Vec<RecordingId> {
+    let mut left = Vec::new();
+    for id in unfinished {
+        let library = library.clone();
+        let closed = blocking(store, move |store| match store.recover(id, Reason::Interrupted, clock::wall()) {
+            Ok(manifest) => {
+                library.tell(&manifest);
+                None
+            }
+            // It has been deleted in the meantime.
+            Err(store::Refusal::Unknown) => None,
+            Err(error) => {
+                tracing::error!(recording = %id, %error, "an interrupted recording cannot be closed yet");
+                Some(id)
+            }
+        });
+        left.extend(closed.await.flatten());
+    }
+    left
 }
 
 /// Waits until all are closed, or for so long.
@@ -67,8 +83,8 @@ pub async fn finish(library: &Library, most: Duration) {
     .await;
 }
 
-async fn blocking(store: &Store, work: impl FnOnce(&Store) + Send + 'static) {
+async fn blocking<T: Send + 'static>(store: &Store, work: impl FnOnce(&Store) -> T + Send + 'static) -> Option<T> {
     let store = store.clone();
     // A panic in it has been counted where it happened, and ends nothing else.
-    let _ = tokio::task::spawn_blocking(move || work(&store)).await;
+    tokio::task::spawn_blocking(move || work(&store)).await.ok()
 }

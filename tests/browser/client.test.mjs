@@ -103,7 +103,8 @@ for (const [name, launch] of Object.entries({ chromium, firefox })) {
       });
       await until('who waits', () => ask(() => decided.length >= 3));
       assert.deepEqual(await ask(() => decided), [['admission', { waiting: true }], ['admission', { waiting: false }], ['waiting', { people: [{ id: 'pt_y', name: 'Cy' }] }]]);
-      // The roster's word counts once the own one must have arrived.
+      // The roster's word counts a while after it has had the own one.
+      await ask(() => server.say({ type: 'roster', participants: [{ id: c.id, name: 'Ann', muted_audio: true }, { id: 'pt_x', name: 'Bob' }] }));
       await new Promise((resolve) => setTimeout(resolve, 1100));
       await ask(() => server.say({ type: 'roster', participants: [{ id: c.id, name: 'Ann', muted_audio: true, muted_video: true }, { id: 'pt_x', name: 'Bob' }] }));
       await until('muted', () => ask(() => decided.some(([type]) => type === 'moderated')));
@@ -114,6 +115,33 @@ for (const [name, launch] of Object.entries({ chromium, firefox })) {
       await ask(() => [c.admit('pt_y'), c.admit('pt_y', false), c.mute('pt_x')]);
       await until('three words', () => ask(() => server.messages.some(({ type, participant }) => type === 'mute' && participant === 'pt_x')));
       assert.deepEqual(await ask(() => server.messages.slice(-3)), [{ type: 'admit', participant: 'pt_y' }, { type: 'deny', participant: 'pt_y' }, { type: 'mute', participant: 'pt_x', audio: true }]);
+    });
+
+    test('is told when a moderator hides the camera and lets it be shown again', async () => {
+      const say = (held) => ask((held) => {
+        window.released = null;
+        c.addEventListener('released', ({ detail }) => { window.released = detail; }, { once: true });
+        server.say({ type: 'roster', participants: [{ id: c.id, name: 'Ann', muted_audio: true, muted_video: held, operator_muted_video: held }, { id: 'pt_x', name: 'Bob' }] });
+      }, held);
+      await say(true);
+      await until('hidden', () => ask(() => c.muted.video));
+      await say(false);
+      await until('let go', () => ask(() => window.released));
+      assert.deepEqual(await ask(() => [window.released, c.muted.video]), [{ audio: false, video: true }, true], 'nobody else switches it on');
+      await ask(() => c.setMuted({ video: false }));
+      await until('it is sent', () => ask(() => c.pc.getSenders().some(({ track }) => track && track === c.media.camera)));
+    });
+
+    test('a camera that is switched on while the server cannot be reached is offered once it can be', async () => {
+      await ask(() => c.setCamera(null));
+      const failed = await ask(async () => {
+        server.down = true;
+        return c.setCamera(camera().getVideoTracks()[0]).then(() => null, ({ status }) => status);
+      });
+      assert.equal(failed, 0);
+      assert.deepEqual(await ask(() => server.sends()), []);
+      await ask(() => { server.down = false; });
+      await until('it is offered', () => ask(() => server.sends()[0] === 'video'));
     });
 
     test('gives figures', async () => {
@@ -152,8 +180,13 @@ for (const [name, launch] of Object.entries({ chromium, firefox })) {
       await until('mutes are told again', () => ask(() => server.messages.some((message) => message.type === 'mute' && message.audio)));
     });
 
-    test('leaves with DELETE', async () => {
-      await ask(() => c.leave());
+    test('leaves with DELETE, and ends the capture of a screen', async () => {
+      await ask(async () => {
+        window.screenTrack = camera().getVideoTracks()[0];
+        await c.shareScreen(new MediaStream([screenTrack]));
+        c.leave();
+      });
+      assert.equal(await ask(() => screenTrack.readyState), 'ended');
       await until('the session is gone', () => ask(() => server.pc === null));
       assert.equal(await ask(() => c.state), 'closed');
       assert.equal(await ask(() => server.requests.at(-1)), 'DELETE');

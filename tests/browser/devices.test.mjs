@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { load } from './modules.mjs';
 
 const { Devices } = await load('devices.js');
+const { bindKeys } = await load('keys.js');
 
 /** A machine that has these kinds of devices; asking for another one fails as browsers do. */
 function machine(...kinds) {
@@ -42,4 +43,30 @@ test('where there is neither one can still watch and listen', async () => {
   await devices.open({ camera: true, microphone: true });
   assert.deepEqual([devices.camera, devices.microphone], [null, null]);
   assert.match(devices.problem, /watch and listen/);
+});
+
+test('the space bar opens a closed microphone while it is held, and leaves an open one alone', () => {
+  const window = new EventTarget();
+  globalThis.addEventListener = window.addEventListener.bind(window);
+  globalThis.document = { getElementById: () => ({ open: false, addEventListener() {} }) };
+  let open = false;
+  bindKeys({}, (held) => {
+    const other = open !== held;
+    open = held;
+    return other;
+  }, () => true);
+  const press = (type, more) => window.dispatchEvent(Object.assign(new Event(type), { key: ' ', ...more }));
+  try {
+    for (const [before, end] of [[false, 'keyup'], [false, 'blur'], [true, 'keyup'], [true, 'blur']]) {
+      open = before;
+      press('keydown');
+      press('keydown', { repeat: true });
+      assert.equal(open, true);
+      press(end);
+      assert.equal(open, before, `${before ? 'open' : 'closed'}, then ${end}`);
+    }
+  } finally {
+    delete globalThis.addEventListener;
+    delete globalThis.document;
+  }
 });

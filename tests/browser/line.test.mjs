@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { load } from './modules.mjs';
 
 const { Line } = await load('line.js');
-const { MixdownError } = await load('session.js');
+const { MixdownError, Session } = await load('session.js');
 
 /** A session whose path the test moves by hand. */
 class FakeSession {
@@ -191,4 +191,112 @@ test('who is turned away before the path is up is told within seconds', async ()
     assert.deepEqual(states, ['closed']);
     assert.ok(session.closed);
   }, async () => word);
+});
+
+test('who asks for a try now does not wait for the next one', async () => {
+  const first = new FakeSession(async () => { throw new MixdownError('gone', 404); });
+  let made = 0;
+  const make = async () => {
+    if (made++ === 0) return first;
+    throw new MixdownError('no network', 0);
+  };
+  await story(make, async ({ line, pass }) => {
+    await line.open();
+    first.go('connected');
+    first.go('failed');
+    await pass(60_000);
+    const before = made;
+    line.retry();
+    await pass(100);
+    assert.equal(made, before + 1);
+    await pass(2000);
+    assert.equal(made, before + 1, 'and the next wait is a whole one');
+  });
+});
+
+test('all waits end together', async () => {
+  const session = new FakeSession(async () => { throw new MixdownError('no network', 0); });
+  await story(async () => session, async ({ line, pass }) => {
+    await line.open(); // Waits for the path of the first session all the while.
+    line.lost();
+    await pass(4500);
+    const before = session.restarts;
+    line.retry();
+    await pass(50);
+    assert.equal(session.restarts, before + 1);
+  });
+});
+
+/** A peer connection that takes everything, and requests that the test answers. */
+async function control(answer, tell) {
+  const real = { fetch: globalThis.fetch, timeout: AbortSignal.timeout, set: globalThis.setTimeout };
+  const requests = [];
+  const timers = [];
+  globalThis.RTCPeerConnection = class extends EventTarget {
+    signalingState = 'stable';
+    connectionState = 'connected';
+    async setLocalDescription({ type } = { type: 'offer' }) {
+      this.signalingState = type === 'rollback' ? 'stable' : 'have-local-offer';
+      this.localDescription = { sdp: 'v=0\r\n' };
+    }
+    async setRemoteDescription() { this.signalingState = 'stable'; }
+    close() {}
+  };
+  globalThis.fetch = (url, init) => {
+    requests.push(`${init.method} ${init.headers['If-Match'] ?? ''}`.trim());
+    return init.method === 'POST' ? Promise.resolve(new Response('v=0', { status: 201, headers: { Location: '/s/1', ETag: '"1"' } })) : answer(init);
+  };
+  AbortSignal.timeout = (ms) => Object.assign(new AbortController().signal, { ms });
+  globalThis.setTimeout = (run, ms) => timers.push({ run, ms });
+  const session = new Session({ endpoint: new URL('http://server/s') });
+  try {
+    await session.open();
+    await tell(session, requests, timers);
+  } finally {
+    session.close();
+    Object.assign(globalThis, { fetch: real.fetch, setTimeout: real.set });
+    AbortSignal.timeout = real.timeout;
+    delete globalThis.RTCPeerConnection;
+  }
+}
+
+test('what the server could not be told is told later, whatever it has made of the first try', async () => {
+  let down = true;
+  const answer = async () => {
+    if (down) throw new TypeError('no network');
+    return new Response('v=0', { status: 200, headers: { ETag: '"2"' } });
+  };
+  await control(answer, async (session, requests, timers) => {
+    await session.propose();
+    assert.deepEqual(requests, ['POST'], 'nothing is new');
+    await assert.rejects(session.propose(true), { status: 0 });
+    assert.equal(session.pc.signalingState, 'stable', 'the offer is taken back');
+    const { run, ms } = timers.at(-1);
+    assert.equal(ms, 3000);
+    session.pc.connectionState = 'disconnected';
+    run();
+    assert.equal(requests.length, 2, 'a restart must not wait behind it');
+    session.pc.connectionState = 'connected';
+    down = false;
+    await session.propose();
+    await session.propose();
+    assert.deepEqual(requests, ['POST', 'PATCH "1"', 'PATCH'], 'once, and with no ETag that may have passed');
+  });
+});
+
+test('what the server refuses for good is not offered again by itself', async () => {
+  await control(async () => new Response('{}', { status: 403 }), async (session, requests, timers) => {
+    const before = timers.length;
+    await assert.rejects(session.propose(true), { status: 403 });
+    assert.equal(timers.length, before);
+  });
+});
+
+test('no request waits for ever, nor does the body of its answer', async () => {
+  const limits = [];
+  const cut = new ReadableStream({ start: (controller) => controller.error(new DOMException('signal timed out', 'TimeoutError')) });
+  await control(async ({ signal }) => limits.push(signal.ms) && new Response(cut), async (session) => {
+    await assert.rejects(session.resource('GET'), (error) => error instanceof MixdownError && error.status === 0 && error.temporary);
+    assert.deepEqual(limits, [10_000]);
+  });
 });

@@ -9,9 +9,12 @@ use mixdown_codecs::VideoCodec;
 use shiguredo_mp4::Decode;
 use shiguredo_mp4::boxes::{HdlrBox, MoofBox, MoovBox, SampleEntry, TrafBox};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Longest head and longest `moof` that is read.
 const MOST_TABLE: u64 = 4 << 20;
+/// A `moov` has one box for itself, one for each track, and one that says that fragments follow.
+const MOST_CHILDREN: usize = 16;
 /// Fragments at the end whose samples are looked at: more than are written between two syncs.
 const DOUBTED: usize = 32;
 
@@ -84,15 +87,31 @@ pub fn scan(file: &(impl Bytes + ?Sized)) -> Result<Found, Error> {
     Ok(walk.found)
 }
 
-/// Where in a file its fragmented form begins: at once, or behind the tables of a progressive one.
+/// Where in a file its fragmented form begins: at once, or behind the tables of a progressive one. Those grow with its length and are not read.
 pub fn fragments(file: &(impl Bytes + ?Sized)) -> Result<u64, Error> {
     let length = file.length()?;
-    let (end, moov) = head(file, length)?;
-    if moov.mvex_box.is_some() {
+    let whole = |at, kind| box_at(file, at, length)?.filter(|found| found.is(kind)).ok_or(Error::Format("its head is not whole"));
+    let ftyp = whole(0, b"ftyp")?;
+    let moov = whole(ftyp.size, b"moov")?;
+    let end = ftyp.size + moov.size;
+    if has_child(file, ftyp.size + moov.head..end, b"mvex")? {
         return Ok(0);
     }
     let mdat = box_at(file, end, length)?.filter(|found| found.is(b"mdat")).ok_or(Error::Format("it has no samples"))?;
     Ok(end + mdat.head)
+}
+
+/// Whether a box of this kind is in what `content` spans, of which the first few are looked at.
+fn has_child(file: &(impl Bytes + ?Sized), content: Range<u64>, kind: &[u8; 4]) -> Result<bool, Error> {
+    let mut at = content.start;
+    for _ in 0..MOST_CHILDREN {
+        match box_at(file, at, content.end)? {
+            Some(child) if child.is(kind) => return Ok(true),
+            Some(child) => at += child.size,
+            None => break,
+        }
+    }
+    Ok(false)
 }
 
 /// A keyframe as a decoder takes it: the first that begins after the `nth` part of the whole, else the last; `None`: there is none yet.

@@ -479,3 +479,18 @@ proptest! {
         }
     }
 }
+
+/// Tables of nine hours: their length is no limit.
+#[test]
+fn fragments_are_found_behind_tables_of_any_length() {
+    let of = |kind: &[u8; 4], content: &[u8]| [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat();
+    let tables = of(b"trak", &vec![0; 9 << 20]);
+    let file = |moov: &[u8]| [of(b"ftyp", b"isom"), of(b"moov", moov), of(b"mdat", b"media")].concat();
+    let progressive = file(&tables);
+    assert_eq!(scan::fragments(progressive.as_slice()).unwrap(), progressive.len() as u64 - 5);
+    let fragmented = file(&[tables, of(b"mvex", b"")].concat());
+    assert_eq!(scan::fragments(fragmented.as_slice()).unwrap(), 0);
+    assert!(scan::fragments(&progressive[..progressive.len() - 1]).is_err());
+    // Boxes that lead nowhere.
+    assert!(scan::fragments(file(&[0; 64]).as_slice()).is_ok());
+}

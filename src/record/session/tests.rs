@@ -100,6 +100,27 @@ impl Tape {
 }
 
 #[test]
+fn pauses_in_which_nothing_is_sent_are_written_as_silence_and_what_was_lost_is_not() {
+    let mut tape = Tape::new(OPTIONS);
+    let mut lost = 0;
+    for medium in media(1000, 4000) {
+        match medium {
+            Medium::Picture(tick) => tape.picture(picture(tick)),
+            // A packet in twenty, as in silence; and later ten that are lost.
+            Medium::Packet(tick) if (100..140).contains(&tick) && tick % 20 != 0 => {}
+            Medium::Packet(tick) if (160..170).contains(&tick) => lost += 1,
+            Medium::Packet(tick) => tape.handle(Item::Packet { packet: packet(tick), lost: std::mem::take(&mut lost) }),
+        }
+    }
+    let tape = tape.stop();
+    // From picture 45 on.
+    let expected = (75..200).filter(|tick| !(160..170).contains(tick)).map(|tick| (tick - 75) * 960);
+    assert_eq!(tape.times(Kind::Audio), expected.collect::<Vec<_>>());
+    let gap = TimelineEvent::Gap { track: Kind::Audio, from_ms: 1700, to_ms: 1900, lost: 10 };
+    assert!(tape.events().contains(&(1900, &gap)), "{:?}", tape.events());
+}
+
+#[test]
 fn a_recording_begins_with_a_keyframe_and_the_sound_that_belongs_to_it() {
     let mut tape = Tape::new(OPTIONS);
     // Picture 45 is the first keyframe; its sound has come before it.
