@@ -49,7 +49,12 @@ export class Panel {
       tab.tabIndex = each === name ? 0 : -1;
       document.getElementById(`pane-${each}`).hidden = each !== name;
     }
-    if (name === 'chat') document.getElementById('chat-text').focus({ preventScroll: true });
+    if (name === 'chat') {
+      // What came while it was hidden could not be scrolled to.
+      const log = document.getElementById('messages');
+      log.scrollTop = log.scrollHeight;
+      document.getElementById('chat-text').focus({ preventScroll: true });
+    }
     // Keys typed next must not go into what is no longer seen.
     if (name === null && inside) document.getElementById('stage').focus({ preventScroll: true });
     this.#changed();

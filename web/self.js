@@ -5,6 +5,7 @@
  * @module
  */
 
+import { ownTile } from './tiles.js';
 import { el } from './ui.js';
 
 export class Overlay {
@@ -65,7 +66,7 @@ export class Overlay {
    * @param {string | null} id - own participant
    */
   update(tiles, id) {
-    this.#tile = tiles.find((tile) => tile.participant === id && tile.source === 'camera') ?? null;
+    this.#tile = ownTile(tiles, id);
     this.#place();
     const texts = tiles.map((tile) => {
       const what = tile.source === 'screen' ? `${tile.name}'s screen` : tile.name;

@@ -39,6 +39,24 @@ export function reached(a, b) {
  * @property {Tile[]} tiles
  */
 
+/** Tiles that share less than this share an edge. */
+const EDGE = 0.001;
+
+/**
+ * The tile of one's own camera; null where there is none, or where something stands over it, which what is drawn over the tile would hide.
+ *
+ * @param {Tile[]} tiles - from the lowest to the topmost
+ * @param {string | null} id - own participant
+ */
+export function ownTile(tiles, id) {
+  const at = tiles.findIndex((tile) => tile.participant === id && tile.source === 'camera');
+  if (at < 0) return null;
+  const own = tiles[at];
+  const meets = (from, size, other, otherSize) => Math.min(from + size, other + otherSize) - Math.max(from, other) > EDGE;
+  const over = tiles.slice(at + 1).some((tile) => meets(own.x, own.width, tile.x, tile.width) && meets(own.y, own.height, tile.y, tile.height));
+  return over ? null : own;
+}
+
 export class TileClock {
   /** @type {{map: TileMap, since: number}[]} */
   #waiting = [];

@@ -68,6 +68,9 @@ function again(error) {
   setTimeout(() => start().catch(again), RETRY_MS);
 }
 
+// A page that the browser kept comes back without its player.
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+
 document.title = `${room} · Mixdown`;
 document.body.classList.toggle('clean', clean);
 $('room-name').textContent = room;

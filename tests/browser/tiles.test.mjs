@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { load } from './modules.mjs';
 
-const { TileClock, reached } = await load('tiles.js');
+const { TileClock, ownTile, reached } = await load('tiles.js');
 
 function clock() {
   const applied = [];
@@ -44,4 +44,17 @@ test('without a picture the map is applied after a second', () => {
   assert.deepEqual(applied, []);
   tiles.advance(null, 1000);
   assert.deepEqual(applied, ['a']);
+});
+
+test('the own camera is drawn over the own tile, but not over what stands on it', () => {
+  const tile = (participant, x, y, width, height, source = 'camera') => ({ participant, source, x, y, width, height });
+  const [left, right] = [tile('me', 0, 0, 0.5, 1), tile('ann', 0.5, 0, 0.5, 1)];
+  assert.equal(ownTile([left, right], 'me'), left);
+  assert.equal(ownTile([right, left], 'me'), left);
+  const [whole, small] = [tile('me', 0, 0, 1, 1), tile('ann', 0.7, 0.7, 0.25, 0.25)];
+  assert.equal(ownTile([whole, small], 'me'), null, 'somebody is in the corner');
+  assert.equal(ownTile([tile('ann', 0, 0, 1, 1), { ...small, participant: 'me' }], 'me').x, 0.7, 'the own one is in the corner');
+  assert.equal(ownTile([tile('me', 0, 0, 1, 1, 'screen')], 'me'), null, 'a screen is not mirrored');
+  assert.equal(ownTile([right], 'me'), null);
+  assert.equal(ownTile([right], null), null);
 });
