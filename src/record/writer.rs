@@ -18,8 +18,8 @@ use crate::runtime::clock::rfc3339;
 use mixdown_codecs::VideoCodec;
 use sha2::{Digest, Sha256};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// What closing takes: timeline, chapters, manifest.
