@@ -197,7 +197,8 @@ def report(step: Step) -> Count:
         print(f"skip  {step.name:<14}        not here: {missing}", flush=True)
         return Count(skipped=1)
     if os.environ.get("CI"):
-        print(f"----  {step.name}{' (aside)' if step.aside else ''}", flush=True)
+        # In one piece: two lanes write.
+        print(f"----  {step.name}{' (aside)' if step.aside else ''}\n", end="", flush=True)
     start = time.monotonic()
     code, text = run_step(step)
     count = step.count(text) or (Count(passed=1) if code == 0 else Count())
